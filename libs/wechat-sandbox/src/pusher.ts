@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+
+import { encryptMessage, sign } from '@app/wechat';
+import { Agent, request } from 'undici';
+
+export interface PushIdentity {
+  appid: string;
+  token: string;
+  encodingAesKey: string;
+}
+
+export interface PushResult {
+  /** One for each try; status null when there was no answer. */
+  attempts: { status: number | null; body: string }[];
+  delivered: boolean;
+}
+
+/** What is wrong with a push that is made to be refused. */
+export interface Corruption {
+  badSignature?: boolean;
+  /** Encrypted with this key instead. */
+  encodingAesKey?: string;
+  /** Signed with this Token instead. */
+  token?: string;
+  /** This appid at the end of the plaintext. */
+  trailingAppid?: string;
+  /** The query lacks these parameters. */
+  withoutQuery?: string[];
+  /** Sent instead of the envelope, under the envelope's signature. */
+  rawBody?: string | Buffer;
+  contentType?: string;
+}
+
+const ANSWER_MS = 5_000;
+
+/** A push in WeChat's own form: query, headers and body. */
+export function makePush(
+  xml: string,
+  identity: PushIdentity,
+  seconds: number,
+  corruption: Corruption = {},
+): { query: Record<string, string>; body: string | Buffer; contentType: string } {
+  const timestamp = String(seconds);
+  const nonce = String(randomBytes(4).readUInt32BE());
+  const encrypted = encryptMessage(
+    corruption.encodingAesKey ?? identity.encodingAesKey,
+    xml,
+    corruption.trailingAppid ?? identity.appid,
+  );
+  const token = corruption.token ?? identity.token;
+  const right = sign(token, timestamp, nonce, encrypted);
+  const msgSignature = corruption.badSignature
+    ? (right.startsWith('0') ? '1' : '0') + right.slice(1)
+    : right;
+  const query: Record<string, string> = {
+    signature: sign(token, timestamp, nonce),
+    timestamp,
+    nonce,
+    encrypt_type: 'aes',
+    msg_signature: msgSignature,
+  };
+  for (const name of corruption.withoutQuery ?? []) delete query[name];
+  const envelope = `<xml>\n    <AppId><![CDATA[${identity.appid}]]></AppId>\n    <Encrypt><![CDATA[${encrypted}]]></Encrypt>\n</xml>\n`;
+  return {
+    query,
+    body: corruption.rawBody ?? envelope,
+    contentType: corruption.contentType ?? 'text/xml',
+  };
+}
+
+/** Delivers pushes as WeChat does: five seconds for an answer, three tries, the same content under a new signature. */
+export class Pusher {
+  readonly #agent = new Agent({ connect: { timeout: ANSWER_MS } });
+
+  constructor(
+    private readonly identity: PushIdentity,
+    private readonly seconds: () => number,
+    private readonly retryDelaysMs: readonly number[],
+  ) {}
+
+  async deliver(url: string, xml: string, corruption: Corruption = {}): Promise<PushResult> {
+    const attempts: PushResult['attempts'] = [];
+    for (const delayMs of [0, ...this.retryDelaysMs]) {
+      if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+      const attempt = await this.#send(
+        url,
+        makePush(xml, this.identity, this.seconds(), corruption),
+      );
+      attempts.push(attempt);
+      if (attempt.status === 200 && attempt.body === 'success')
+        return { attempts, delivered: true };
+    }
+    return { attempts, delivered: false };
+  }
+
+  close(): Promise<void> {
+    return this.#agent.close();
+  }
+
+  async #send(
+    url: string,
+    push: ReturnType<typeof makePush>,
+  ): Promise<{ status: number | null; body: string }> {
+    try {
+      const response = await request(url, {
+        method: 'POST',
+        query: push.query,
+        body: push.body,
+        headers: { 'content-type': push.contentType, 'user-agent': 'Mozilla/4.0' },
+        dispatcher: this.#agent,
+        signal: AbortSignal.timeout(ANSWER_MS),
+      });
+      return { status: response.statusCode, body: await response.body.text() };
+    } catch {
+      return { status: null, body: '' };
+    }
+  }
+}

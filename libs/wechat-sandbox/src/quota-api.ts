@@ -1,0 +1,113 @@
+import {
+  type Api,
+  type ApiCall,
+  type ApiFamily,
+  checkComponentAppid,
+  OK,
+  Refusal,
+  textOf,
+  type World,
+} from './api.js';
+import { type SandboxAccount, shanghaiMonth } from './state.js';
+
+const RESETS_A_MONTH = 10;
+const DAILY_LIMIT = 100_000;
+
+const clearQuota: Api = {
+  token: 'any',
+  handle: (call) => {
+    const appid = textOf(call.body, 'appid', new Refusal(41002, 'appid missing'));
+    if (appid !== call.tokenAppid) throw new Refusal(40013, 'invalid appid');
+    return clear(call.world, appid);
+  },
+};
+
+const clearQuotaBySecret: Api = {
+  token: 'none',
+  handle: (call) => {
+    checkComponentAppid(call);
+    const { body, world } = call;
+    const secret = textOf(body, 'appsecret', new Refusal(41004, 'appsecret missing'));
+    if (secret !== world.component.appSecret) throw new Refusal(40125, 'invalid appsecret');
+    const appid = typeof body['appid'] === 'string' ? body['appid'] : world.component.appid;
+    if (appid !== world.component.appid && !world.findAccount(appid)?.authorization) {
+      throw new Refusal(43007, 'require bizuser authorize');
+    }
+    return clear(world, appid);
+  },
+};
+
+const getQuota: Api = {
+  token: 'any',
+  handle: ({ body, world, tokenAppid }) => {
+    const cgiPath = textOf(
+      body,
+      'cgi_path',
+      new Refusal(76021, 'cgi_path not found, please check'),
+    );
+    if (!cgiPath.startsWith('/')) throw new Refusal(76003, 'no permission');
+    if (!cgiPath.startsWith('/cgi-bin/') && !cgiPath.startsWith('/wxa/')) {
+      throw new Refusal(76021, 'cgi_path not found, please check');
+    }
+    const limit = dailyLimit(world, cgiPath);
+    const used = Math.min(world.findAccount(tokenAppid ?? '')?.usage[cgiPath] ?? 0, limit);
+    return {
+      ...OK,
+      quota: { daily_limit: limit, used, remain: limit - used },
+      rate_limit: { call_count: 600, refresh_second: 60 },
+      component_rate_limit: { call_count: 1500, refresh_second: 60 },
+    };
+  },
+};
+
+const getRid: Api = {
+  token: 'any',
+  handle: ({ body, world }) => {
+    const rid = textOf(body, 'rid', new Refusal(76002, 'invalid rid'));
+    if (!/^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$/.test(rid)) throw new Refusal(76002, 'invalid rid');
+    const record = world.data.rids[rid];
+    if (!record) throw new Refusal(76001, 'rid not found');
+    return {
+      ...OK,
+      request: {
+        invoke_time: Math.floor(record.at / 1000),
+        cost_in_ms: 1,
+        request_url: record.path,
+        request_body: record.request,
+        response_body: record.response,
+        client_ip: '127.0.0.1',
+      },
+    };
+  },
+};
+
+export const quotaApi: ApiFamily = {
+  '/cgi-bin/clear_quota': clearQuota,
+  '/cgi-bin/component/clear_quota/v2': clearQuotaBySecret,
+  '/cgi-bin/openapi/quota/get': getQuota,
+  '/cgi-bin/openapi/rid/get': getRid,
+};
+
+/** Counts a call of an account. @throws Refusal 45009 when the day's quota is used up */
+export function countCall(world: World, account: SandboxAccount, path: string): void {
+  const used = account.usage[path] ?? 0;
+  if (used >= dailyLimit(world, path)) throw new Refusal(45009, 'reach max api daily quota limit');
+  account.usage[path] = used + 1;
+}
+
+function dailyLimit({ data }: World, path: string): number {
+  return data.dailyLimits[path] ?? DAILY_LIMIT;
+}
+
+/** Ten a month whoever asks; the component's own are counted like an account's. */
+function clear(world: ApiCall['world'], appid: string): object {
+  const month = shanghaiMonth(world.now());
+  const account = world.findAccount(appid);
+  if (!account) return OK;
+  const used = account.resets[month] ?? 0;
+  if (used >= RESETS_A_MONTH)
+    throw new Refusal(48006, 'forbid to clear quota because of reaching the limit');
+  account.resets[month] = used + 1;
+  account.usage = {};
+  return OK;
+}

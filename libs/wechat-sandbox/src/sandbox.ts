@@ -1,0 +1,435 @@
+import { randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { buildXml } from '@app/wechat';
+
+import { type Api, type ApiFamily, Refusal, type World } from './api.js';
+import { componentApi, retireTokens, rotateRefreshToken } from './component-api.js';
+import { handleControl } from './control.js';
+import { type Fault, Faults } from './faults.js';
+import { messageApi } from './message-api.js';
+import { handlePage, type ScanSession } from './pages.js';
+import { type Corruption, Pusher, type PushResult } from './pusher.js';
+import { countCall, quotaApi } from './quota-api.js';
+import {
+  emptyData,
+  makeAccount,
+  offeredPermissions,
+  randomValue,
+  readyAccounts,
+  type SandboxAccount,
+  type SandboxData,
+} from './state.js';
+
+export interface SandboxOptions {
+  /** 0, the default, takes any. */
+  port?: number;
+  host?: string;
+  component: { appid: string; appSecret: string; token: string; encodingAesKey: string };
+  /** Host, with port where there is one, of the page that the scan link must stand on (授权发起页域名). */
+  launchDomain: string;
+  /** Where tickets and authorization events are pushed; null pushes nothing. */
+  eventsUrl?: string | null;
+  /** Milliseconds. */
+  now?: () => number;
+  /** The pauses before the second and third try of a push; default 5 s each. */
+  pushRetryDelaysMs?: readonly number[];
+  /** A state to go on from, e.g. of an earlier run. */
+  data?: SandboxData;
+  /** After everything that may have changed the state. */
+  onChange?: (data: SandboxData) => void;
+}
+
+/** One call of an API, as the journal keeps it. */
+export interface JournalEntry {
+  at: number;
+  path: string;
+  body: unknown;
+  tokenAppid: string | null;
+  errcode: number | null;
+}
+
+const APIS: ReadonlyMap<string, Api> = new Map(
+  [componentApi, quotaApi, messageApi].flatMap((family: ApiFamily) => Object.entries(family)),
+);
+const CODE_SECONDS = 3600;
+const MAX_BODY_BYTES = 2 * 1024 * 1024;
+const JOURNAL_LENGTH = 20_000;
+
+/** A WeChat on loopback: the platform's APIs, the scan page, and the pushes. */
+export class WechatSandbox implements World {
+  readonly faults = new Faults();
+  readonly journal: JournalEntry[] = [];
+  /** People who are on the scan page. */
+  readonly scanSessions = new Map<string, ScanSession>();
+  readonly data: SandboxData;
+  eventsUrl: string | null;
+  launchDomain: string;
+  readonly #server: Server;
+  readonly #pusher: Pusher;
+  readonly #background = new Set<Promise<unknown>>();
+
+  private constructor(readonly options: SandboxOptions) {
+    this.data = options.data ?? emptyData();
+    if (Object.keys(this.data.accounts).length === 0)
+      for (const account of readyAccounts()) this.addAccount(account);
+    this.eventsUrl = options.eventsUrl ?? null;
+    this.launchDomain = options.launchDomain;
+    this.#pusher = new Pusher(
+      options.component,
+      () => Math.floor(this.now() / 1000),
+      options.pushRetryDelaysMs ?? [5_000, 5_000],
+    );
+    this.#server = createServer((request, response) => void this.#answer(request, response));
+  }
+
+  /** Listens, with the ready accounts unless a state was given. */
+  static async start(options: SandboxOptions): Promise<WechatSandbox> {
+    const sandbox = new WechatSandbox(options);
+    await new Promise<void>((resolve, reject) => {
+      sandbox.#server.once('error', reject);
+      sandbox.#server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve);
+    });
+    return sandbox;
+  }
+
+  /** The origin of everything: API, scan page and phone page. */
+  get url(): string {
+    const { port } = this.#server.address() as AddressInfo;
+    return `http://127.0.0.1:${port}`;
+  }
+
+  get component(): SandboxOptions['component'] {
+    return this.options.component;
+  }
+
+  now(): number {
+    return (this.options.now ?? Date.now)() + this.data.clockOffsetMs;
+  }
+
+  async stop(): Promise<void> {
+    await this.settled();
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+    await this.#pusher.close();
+  }
+
+  /** Resolves when every push that was started has been answered or given up. */
+  async settled(): Promise<void> {
+    while (this.#background.size > 0) await Promise.all(this.#background);
+  }
+
+  findAccount(appid: string): SandboxAccount | null {
+    return this.data.accounts[appid] ?? null;
+  }
+
+  /** @throws RangeError for an appid that WeChat does not know */
+  account(appid: string): SandboxAccount {
+    const account = this.findAccount(appid);
+    if (!account) throw new RangeError(`There is no account ${appid}.`);
+    return account;
+  }
+
+  /** Adds or replaces an account. */
+  addAccount(given: Partial<SandboxAccount> & { appid: string }): SandboxAccount {
+    const account = makeAccount(given);
+    this.data.accounts[account.appid] = account;
+    return account;
+  }
+
+  /** The calls of an API so far. */
+  callsTo(path: string): number {
+    return this.journal.filter((entry) => entry.path === path).length;
+  }
+
+  /** Pushes a ticket, a new one unless one is given. */
+  pushTicket(ticket = randomValue('ticket@@@'), corruption: Corruption = {}): Promise<PushResult> {
+    this.data.tickets[ticket] = this.now();
+    return this.pushEvent(
+      { InfoType: 'component_verify_ticket', ComponentVerifyTicket: ticket },
+      corruption,
+    );
+  }
+
+  requestTicket(): void {
+    void this.#inBackground(this.pushTicket());
+  }
+
+  /** Pushes a component event. `fields` go over AppId and CreateTime. */
+  pushEvent(
+    fields: Record<string, string | number>,
+    corruption: Corruption = {},
+  ): Promise<PushResult> {
+    const xml = buildXml({
+      AppId: this.component.appid,
+      CreateTime: Math.floor(this.now() / 1000),
+      ...fields,
+    });
+    return this.pushXml(xml, corruption);
+  }
+
+  /** Pushes a clear document, signed and encrypted. */
+  pushXml(xml: string, corruption: Corruption = {}): Promise<PushResult> {
+    if (!this.eventsUrl) return Promise.resolve({ attempts: [], delivered: false });
+    return this.#pusher.deliver(this.eventsUrl, xml, corruption);
+  }
+
+  /**
+   * What confirming on the scan page does: a code is made, and the event pushed where WeChat would push one.
+   *
+   * @param preAuthCode null for an authorization that began elsewhere
+   * @param push false leaves the event out; it is then returned to be pushed by hand
+   */
+  authorize(request: {
+    appid: string;
+    preAuthCode: string | null;
+    permissionIds?: number[];
+    push?: boolean;
+  }): {
+    authCode: string;
+    expiresIn: number;
+    event: Record<string, string | number> | null;
+    pushed: Promise<unknown>;
+  } {
+    const account = this.account(request.appid);
+    const permissionIds = [
+      ...(request.permissionIds ?? offeredPermissions(account.accountType)),
+    ].sort((a, b) => a - b);
+    const before = account.authorization;
+    const now = this.now();
+    if (request.preAuthCode !== null) {
+      const code = this.data.preAuthCodes[request.preAuthCode];
+      if (!code || code.isUsed || now > code.expiresAt)
+        throw new RangeError('The pre-auth code is not usable.');
+      code.isUsed = true;
+    }
+    // An older authorization's tokens end here.
+    retireTokens(this, account.appid);
+    account.authorization = {
+      permissionIds,
+      refreshToken: randomValue('refreshtoken@@@'),
+      isExchanged: before?.isExchanged ?? false,
+      authorizedAt: Math.floor(now / 1000),
+    };
+    const authCode = randomValue('queryauthcode@@@');
+    this.data.authorizationCodes[authCode] = {
+      appid: account.appid,
+      expiresAt: now + CODE_SECONDS * 1000,
+      isUsed: false,
+    };
+    const isSame = before !== null && String(before.permissionIds) === String(permissionIds);
+    // WeChat sends no event when nothing changed.
+    const event = isSame
+      ? null
+      : {
+          InfoType: before ? 'updateauthorized' : 'authorized',
+          CreateTime: Math.floor(now / 1000),
+          AuthorizerAppid: account.appid,
+          AuthorizationCode: authCode,
+          AuthorizationCodeExpiredTime: Math.floor(now / 1000) + CODE_SECONDS,
+          PreAuthCode:
+            request.preAuthCode ?? `preauthcode@@@elsewhere-${randomBytes(8).toString('hex')}`,
+        };
+    const pushed =
+      event && request.push !== false
+        ? this.#inBackground(this.pushEvent(event))
+        : Promise.resolve();
+    this.changed();
+    return { authCode, expiresIn: CODE_SECONDS, event, pushed };
+  }
+
+  /** The administrator cancels: tokens and codes are dead, `unauthorized` is pushed. */
+  cancel(
+    appid: string,
+    options: { push?: boolean } = {},
+  ): { event: Record<string, string | number>; pushed: Promise<unknown> } {
+    this.account(appid).authorization = null;
+    retireTokens(this, appid);
+    for (const code of Object.values(this.data.authorizationCodes))
+      if (code.appid === appid) code.isUsed = true;
+    const event = {
+      InfoType: 'unauthorized',
+      CreateTime: Math.floor(this.now() / 1000),
+      AuthorizerAppid: appid,
+    };
+    const pushed =
+      options.push === false ? Promise.resolve() : this.#inBackground(this.pushEvent(event));
+    this.changed();
+    return { event, pushed };
+  }
+
+  /** Changes the account's refresh token behind the platform's back; the former lives for five minutes more. */
+  rotateRefreshToken(appid: string): void {
+    rotateRefreshToken(this, this.account(appid));
+  }
+
+  changed(): void {
+    this.options.onChange?.(this.data);
+  }
+
+  #inBackground<T>(work: Promise<T>): Promise<T> {
+    this.#background.add(work);
+    void work.finally(() => this.#background.delete(work));
+    return work;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const url = new URL(request.url ?? '/', this.url);
+      const body = await readBody(request);
+      if (url.pathname.startsWith('/_sandbox/')) await handleControl(this, url, body, response);
+      else if (
+        url.pathname.startsWith('/cgi-bin/') &&
+        url.pathname !== '/cgi-bin/componentloginpage'
+      ) {
+        await this.#answerApi(request, response, url, body);
+      } else handlePage(this, request, response, url, body);
+      this.changed();
+    } catch (error) {
+      if (!response.headersSent) response.writeHead(500, { 'content-type': 'text/plain' });
+      response.end(error instanceof Error ? error.message : 'failed');
+    }
+  }
+
+  async #answerApi(
+    request: IncomingMessage,
+    response: ServerResponse,
+    url: URL,
+    body: string,
+  ): Promise<void> {
+    const parsed = parseJson(body);
+    const token =
+      url.searchParams.get('access_token') ?? url.searchParams.get('component_access_token');
+    const tokenAppid = token === null ? null : (this.data.accessTokens[token]?.appid ?? null);
+    const appids = [parsed?.['authorizer_appid'], parsed?.['appid'], tokenAppid];
+    const fault = this.faults.take(url.pathname, appids);
+    const entry: JournalEntry = {
+      at: this.now(),
+      path: url.pathname,
+      body: parsed,
+      tokenAppid,
+      errcode: null,
+    };
+    this.journal.push(entry);
+    if (this.journal.length > JOURNAL_LENGTH) this.journal.shift();
+    if (await isSpoilt(fault, response)) return;
+    const answer = this.#call(request, url.pathname, body, parsed, token, fault);
+    entry.errcode = 'errcode' in answer && typeof answer.errcode === 'number' ? answer.errcode : 0;
+    if (fault?.kind === 'lost_answer') {
+      response.destroy();
+      return;
+    }
+    // WeChat labels JSON as it likes.
+    response.writeHead(200, { 'content-type': 'application/json; encoding=utf-8' });
+    response.end(JSON.stringify(answer));
+  }
+
+  #call(
+    request: IncomingMessage,
+    path: string,
+    text: string,
+    body: Record<string, unknown> | null,
+    token: string | null,
+    fault: Fault | null,
+  ): object {
+    try {
+      if (fault?.kind === 'errcode') throw new Refusal(fault.errcode ?? -1, 'system error');
+      const api = APIS.get(path);
+      if (!api) throw new Refusal(40066, 'invalid url');
+      if (request.method !== 'POST') throw new Refusal(43002, 'require POST method');
+      if (text === '') throw new Refusal(44002, 'empty post data');
+      if (!body) throw new Refusal(47001, 'data format error');
+      const tokenAppid = this.#checkToken(api, token);
+      this.#checkAccount(api, path, tokenAppid);
+      return api.handle({ path, body, tokenAppid, world: this });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return this.#refuse(error, path, text);
+    }
+  }
+
+  #checkToken(api: Api, token: string | null): string | null {
+    if (api.token === 'none') return null;
+    if (!token) throw new Refusal(41001, 'access_token missing');
+    const issued = this.data.accessTokens[token];
+    if (!issued || issued.isRetired) {
+      throw new Refusal(40001, 'invalid credential, access_token is invalid or not latest');
+    }
+    if (this.now() > issued.expiresAt) throw new Refusal(42001, 'access_token expired');
+    if (api.token === 'component' && issued.kind !== 'component') {
+      throw new Refusal(61014, 'must use component token for component api');
+    }
+    if (api.token === 'authorizer' && issued.kind !== 'authorizer') {
+      throw new Refusal(61015, 'must use biz token, not component token');
+    }
+    return issued.appid;
+  }
+
+  #checkAccount(api: Api, path: string, appid: string | null): void {
+    const account = appid === null ? null : this.findAccount(appid);
+    if (!account) return;
+    const granted = account.authorization?.permissionIds ?? [];
+    if (api.permissions && !api.permissions.some((id) => granted.includes(id))) {
+      throw new Refusal(61007, 'api is unauthorized to component');
+    }
+    if (!path.startsWith('/cgi-bin/clear_quota') && !path.startsWith('/cgi-bin/openapi/')) {
+      countCall(this, account, path);
+    }
+  }
+
+  #refuse({ errcode, errmsg }: Refusal, path: string, request: string): object {
+    const rid = [4, 4, 4].map((bytes) => randomBytes(bytes).toString('hex')).join('-');
+    const answer = { errcode, errmsg: `${errmsg} rid: ${rid}` };
+    this.data.rids[rid] = { path, at: this.now(), request, response: JSON.stringify(answer) };
+    return answer;
+  }
+}
+
+/** Does what the fault says before the call; true when that was all. */
+async function isSpoilt(fault: Fault | null, response: ServerResponse): Promise<boolean> {
+  switch (fault?.kind) {
+    case 'http_500':
+      response
+        .writeHead(500, { 'content-type': 'text/html' })
+        .end('<html>Internal Server Error</html>');
+      return true;
+    case 'not_json':
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<html>maintenance</html>');
+      return true;
+    case 'reset':
+      response.destroy();
+      return true;
+    case 'hang':
+      return true;
+    case 'delay':
+      await new Promise((resolve) => setTimeout(resolve, fault.delayMs ?? 100));
+      return false;
+    case 'errcode':
+    case 'lost_answer':
+    case undefined:
+      return false;
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) throw new RangeError('too large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parseJson(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? { ...value }
+      : null;
+  } catch {
+    return null;
+  }
+}

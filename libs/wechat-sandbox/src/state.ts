@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+
+import { MINIMUM_PERMISSIONS } from '@app/wechat';
+
+export type AccountType = 'official_account' | 'mini_program';
+
+/** The present authorization of an account to the platform. */
+export interface SandboxAuthorization {
+  permissionIds: number[];
+  refreshToken: string;
+  /** WeChat shows the refresh token in its list only after a code was exchanged once. */
+  isExchanged: boolean;
+  /** Unix seconds. */
+  authorizedAt: number;
+}
+
+/** An account as WeChat knows it. */
+export interface SandboxAccount {
+  appid: string;
+  accountType: AccountType;
+  originalId: string;
+  nickname: string;
+  alias: string;
+  principalName: string;
+  headImg: string;
+  /** service_type_info: 0 subscription, 2 service; for a mini-program 0 is an ordinary one. */
+  serviceType: number;
+  /** verify_type_info: 0 verified, -1 not. */
+  verifyType: number;
+  /** 1 normal, 14 cancelled, 16 banned, 18 warned, 19 frozen. */
+  accountStatus: number;
+  authorization: SandboxAuthorization | null;
+  /** Calls of today by path. */
+  usage: Record<string, number>;
+  /** Resets by Shanghai month, e.g. `2026-11`. */
+  resets: Record<string, number>;
+}
+
+interface IssuedToken {
+  kind: 'component' | 'authorizer';
+  appid: string;
+  expiresAt: number;
+  /** A newer one was handed out. */
+  isRetired: boolean;
+}
+
+interface IssuedCode {
+  appid: string;
+  expiresAt: number;
+  isUsed: boolean;
+}
+
+/** Everything the sandbox knows. Plain data, so that it can be kept in a file. */
+export interface SandboxData {
+  /** How far `advance` has moved the sandbox's time. */
+  clockOffsetMs: number;
+  accounts: Record<string, SandboxAccount>;
+  /** Tickets that were pushed, with the moment (ms) of their push. */
+  tickets: Record<string, number>;
+  accessTokens: Record<string, IssuedToken>;
+  /** The value of {@link SandboxAccount.authorization}'s former refresh token, usable until (ms). */
+  formerRefreshTokens: Record<string, { appid: string; until: number }>;
+  preAuthCodes: Record<string, { expiresAt: number; isUsed: boolean }>;
+  authorizationCodes: Record<string, IssuedCode>;
+  rids: Record<string, { path: string; at: number; request: string; response: string }>;
+  /** Daily limits by path, for every account; without one, 100,000. */
+  dailyLimits: Record<string, number>;
+  /** What was sent to people. */
+  messages: { appid: string; toUser: string; message: unknown; at: number }[];
+  serial: number;
+}
+
+export function emptyData(): SandboxData {
+  return {
+    clockOffsetMs: 0,
+    accounts: {},
+    tickets: {},
+    accessTokens: {},
+    formerRefreshTokens: {},
+    preAuthCodes: {},
+    authorizationCodes: {},
+    rids: {},
+    dailyLimits: {},
+    messages: [],
+    serial: 0,
+  };
+}
+
+/** A value in the style of WeChat's, never the same twice. */
+export function randomValue(prefix: string): string {
+  return prefix + randomBytes(24).toString('base64url');
+}
+
+/** Fills in what a caller leaves out. */
+export function makeAccount(given: Partial<SandboxAccount> & { appid: string }): SandboxAccount {
+  const accountType = given.accountType ?? 'official_account';
+  return {
+    accountType,
+    originalId: `gh_${given.appid.slice(2, 14)}`,
+    nickname: `沙箱账号 ${given.appid.slice(-4)}`,
+    alias: '',
+    principalName: '沙箱科技有限公司',
+    headImg: '',
+    serviceType: accountType === 'official_account' ? 2 : 0,
+    verifyType: 0,
+    accountStatus: 1,
+    authorization: null,
+    usage: {},
+    resets: {},
+    ...given,
+  };
+}
+
+/** One account of each sort that matters. */
+export function readyAccounts(): SandboxAccount[] {
+  return [
+    makeAccount({
+      appid: 'wx1badb002feedface',
+      originalId: 'gh_0123456789ab',
+      nickname: '示例花店',
+      alias: 'example-flowers',
+      principalName: '示例花店有限公司',
+    }),
+    makeAccount({
+      appid: 'wx0fa11babe0fa11ba',
+      originalId: 'gh_1123456789ab',
+      nickname: '示例早报',
+      principalName: '示例传媒有限公司',
+      serviceType: 0,
+    }),
+    makeAccount({
+      appid: 'wx2b00b1e52b00b1e5',
+      originalId: 'gh_2123456789ab',
+      nickname: '小张的随笔',
+      principalName: '个人',
+      serviceType: 0,
+      verifyType: -1,
+    }),
+    makeAccount({
+      appid: 'wx3c0ffee53c0ffee5',
+      originalId: 'gh_3123456789ab',
+      accountType: 'mini_program',
+      nickname: '示例花店商城',
+      principalName: '示例花店有限公司',
+    }),
+  ];
+}
+
+/** The permission sets that the platform has chosen in its console, and so asks of an account. */
+export function offeredPermissions(accountType: AccountType): number[] {
+  return MINIMUM_PERMISSIONS[accountType].map(({ id }) => id);
+}
+
+/** `2026-11`: WeChat counts in Chinese time. */
+export function shanghaiMonth(now: number): string {
+  return new Date(now + 8 * 3_600_000).toISOString().slice(0, 7);
+}
