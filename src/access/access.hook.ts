@@ -1,0 +1,23 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+import type { AccessService } from './access.service.js';
+
+/** Everything below these needs a key; a route there that names no role is open to owners only. */
+const GUARDED = ['/api/', '/metrics'];
+
+/**
+ * Makes the Fastify `onRequest` hook that authenticates: Nest's guards run only after the body was read,
+ * and a caller without a key must not make us read one.
+ */
+export function accessHook(access: AccessService) {
+  return async (request: FastifyRequest, _reply: FastifyReply): Promise<void> => {
+    const { role } = request.routeOptions.config;
+    if (!role && !GUARDED.some((prefix) => request.url.startsWith(prefix))) return;
+    const tenant = request.headers['x-tenant-id'];
+    request.caller = await access.authenticate(
+      request.headers.authorization,
+      Array.isArray(tenant) ? tenant.join() : tenant,
+      role ?? 'owner',
+    );
+  };
+}

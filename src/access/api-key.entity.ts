@@ -1,0 +1,29 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+
+import type { Role } from './roles.js';
+
+/** A key that opens the API. The key itself is shown once and not kept. */
+@Entity('api_key')
+@Index('uq_api_key_key_hash', ['keyHash'], { unique: true })
+@Index('uq_api_key_name', ['tenantId', 'name'], { unique: true })
+export class ApiKey {
+  @PrimaryColumn({ type: 'varchar', length: 36 })
+  id: string;
+
+  /** Who or what uses it. */
+  @Column({ type: 'varchar', length: 128 })
+  name: string;
+
+  @Column({ type: 'varchar', length: 16 })
+  role: Role;
+
+  @Column({ name: 'tenant_id', type: 'varchar', length: 64 })
+  tenantId: string;
+
+  /** SHA-256 of the key, hex. A key has 256 random bits, so a plain digest cannot be searched. */
+  @Column({ name: 'key_hash', type: 'varchar', length: 64 })
+  keyHash: string;
+
+  @Column({ name: 'created_at', type: 'datetime', precision: 3 })
+  createdAt: Date;
+}

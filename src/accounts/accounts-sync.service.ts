@@ -1,0 +1,253 @@
+import {
+  type AuthorizerListItem,
+  getAuthorizerInfo,
+  listAuthorizers,
+  WechatApiError,
+  WechatHttp,
+  WechatUnavailableError,
+} from '@app/wechat';
+import { Injectable } from '@nestjs/common';
+import { Cron } from '@nestjs/schedule';
+import pMap from 'p-map';
+
+import { Env } from '../../config/env.js';
+import type { Caller } from '../access/roles.js';
+import { AppError, PROBLEMS } from '../common/app-error.js';
+import { Clock } from '../common/clock.js';
+import { errorFields, Logger } from '../common/logger.js';
+import type { Text } from '../common/text.js';
+import { Database } from '../database/database.js';
+import { TokensService } from '../tokens/tokens.service.js';
+import type { Account } from './account.entity.js';
+import { AccountsRepository } from './accounts.repository.js';
+import { AccountsService, detailColumns } from './accounts.service.js';
+
+/** The most WeChat gives a page. */
+const LIST_PAGE = 500;
+const DETAIL_CONCURRENCY = 8;
+const WITHOUT_DETAILS_PAGE = 50;
+/** `component is not authorized by this account`. */
+const NOT_AUTHORIZED = 61003;
+
+export interface SyncReport {
+  added: string[];
+  updated: string[];
+  unauthorized: string[];
+  unchanged: number;
+  failed: { appid: string; code: string; detail: Text }[];
+}
+
+type Outcome = 'added' | 'updated' | 'unauthorized' | 'unchanged' | { code: string; detail: Text };
+
+type RefreshTokens = Awaited<ReturnType<TokensService['readRefreshTokens']>>;
+
+/** Compares our accounts with WeChat's list and takes in what differs. A call that fails changes nothing. */
+@Injectable()
+export class AccountsSyncService {
+  constructor(
+    private readonly env: Env,
+    private readonly db: Database,
+    private readonly repository: AccountsRepository,
+    private readonly accounts: AccountsService,
+    private readonly tokens: TokensService,
+    private readonly wechat: WechatHttp,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  /**
+   * Reconciles the caller's accounts, or, for an owner that named no tenant, everybody's and the unclaimed.
+   *
+   * @returns what was changed, by appid, and which accounts could not be read and were left as they were
+   * @throws WechatApiError, WechatUnavailableError when WeChat's list cannot be read whole
+   */
+  async sync(caller: Pick<Caller, 'allTenants' | 'tenantId'>): Promise<SyncReport> {
+    // What we hold is read before WeChat is asked: a change that comes in between wins over the older answer.
+    const held = await this.repository.findAllIn(
+      caller.allTenants ? 'all' : { tenantId: caller.tenantId },
+    );
+    const refreshTokens = await this.tokens.readRefreshTokens();
+    const listed = await this.#readWholeList();
+    const ours = new Map(held.map((account) => [account.appid, account]));
+    const visible = [...listed.values()].filter(
+      ({ appid }) => caller.allTenants || ours.has(appid),
+    );
+    const absent = held.filter(
+      ({ appid, authorizationState }) => authorizationState === 'authorized' && !listed.has(appid),
+    );
+    const outcomes = [
+      ...(await pMap(
+        visible,
+        async (item) =>
+          [
+            item.appid,
+            await this.#take(item, ours.get(item.appid) ?? null, refreshTokens),
+          ] as const,
+        { concurrency: DETAIL_CONCURRENCY },
+      )),
+      ...(await pMap(
+        absent,
+        async (account) => [account.appid, await this.#confirmAbsence(account)] as const,
+        { concurrency: DETAIL_CONCURRENCY },
+      )),
+    ];
+    return toReport(outcomes);
+  }
+
+  /** Reads the account's details from WeChat and keeps them. @throws what the call throws */
+  async refreshDetails(appid: string): Promise<void> {
+    const { details } = await this.#readInfo(appid);
+    await this.db.write((tx) => this.accounts.recordDetails(tx, appid, details));
+  }
+
+  /** Catches up on accounts whose details could not be read right after their authorization. */
+  @Cron('30 * * * * *', { waitForCompletion: true })
+  async fetchMissingDetails(): Promise<void> {
+    for (const appid of await this.repository.findWithoutDetails(WITHOUT_DETAILS_PAGE)) {
+      try {
+        await this.refreshDetails(appid);
+      } catch (error) {
+        this.logger.warn('account.details_failed', { appid, ...errorFields(error) });
+      }
+    }
+  }
+
+  /** Every account that has authorized us, by appid. */
+  async #readWholeList(): Promise<Map<string, AuthorizerListItem>> {
+    const found = new Map<string, AuthorizerListItem>();
+    for (let offset = 0; ;) {
+      const page = await this.#withComponentToken((token, componentAppid) =>
+        listAuthorizers(this.wechat, token, { componentAppid, offset, count: LIST_PAGE }),
+      );
+      for (const item of page.items) found.set(item.appid, item);
+      offset += page.items.length;
+      if (page.items.length === 0 || offset >= page.totalCount) return found;
+    }
+  }
+
+  #readInfo(appid: string) {
+    return this.#withComponentToken((token, componentAppid) =>
+      getAuthorizerInfo(this.wechat, token, { componentAppid, appid }),
+    );
+  }
+
+  #withComponentToken<T>(call: (token: string, componentAppid: string) => Promise<T>): Promise<T> {
+    const { appid } = this.env.component;
+    return this.tokens.withToken(appid, (token) => call(token, appid));
+  }
+
+  async #take(
+    item: AuthorizerListItem,
+    account: Account | null,
+    refreshTokens: RefreshTokens,
+  ): Promise<Outcome> {
+    try {
+      const { details, authorization } = await this.#readInfo(item.appid);
+      const refreshToken = authorization.refreshToken ?? item.refreshToken;
+      const before = refreshTokens.get(item.appid);
+      const isNewToken = refreshToken !== null && refreshToken !== before?.refreshToken;
+      const { permissionIds } = authorization;
+      const isSame =
+        account && !isNewToken && isUpToDate(account, { ...detailColumns(details), permissionIds });
+      const now = this.clock.now();
+      const kept = await this.db.write(async (tx) => {
+        if (!account || account.authorizationState !== 'authorized') {
+          const authorizedAt = new Date(item.authorizedAt * 1000);
+          const changedAt = latest(authorizedAt, account?.authorizationChangedAt);
+          // An event that came while WeChat was asked knows better than the list.
+          const current = await this.repository.find(item.appid, tx);
+          if (
+            current?.authorizationChangedAt.getTime() !== account?.authorizationChangedAt.getTime()
+          )
+            return false;
+          await this.accounts.recordGrant(
+            tx,
+            {
+              appid: item.appid,
+              permissionIds,
+              tenantId: null,
+              askedType: null,
+              authorizedAt,
+              changedAt,
+            },
+            null,
+          );
+        } else if (
+          !(await this.repository.update(
+            tx,
+            item.appid,
+            { permissionIds },
+            account.authorizationChangedAt,
+          ))
+        ) {
+          return false;
+        }
+        await this.repository.update(tx, item.appid, {
+          ...detailColumns(details),
+          syncedAt: now,
+          ...(!isSame && { updatedAt: now }),
+        });
+        if (isNewToken)
+          await this.tokens.adopt(tx, item.appid, refreshToken, before?.version ?? null);
+        return true;
+      });
+      if (!kept) return 'unchanged';
+      return account ? (isSame ? 'unchanged' : 'updated') : 'added';
+    } catch (error) {
+      return this.#failure(item.appid, error);
+    }
+  }
+
+  /** The list may have moved between its pages: an account is gone only when WeChat says so of this account. */
+  async #confirmAbsence(account: Account): Promise<Outcome> {
+    try {
+      await this.#readInfo(account.appid);
+      return 'unchanged';
+    } catch (error) {
+      if (!(error instanceof WechatApiError && error.errcode === NOT_AUTHORIZED)) {
+        return this.#failure(account.appid, error);
+      }
+      const isApplied = await this.db.write((tx) =>
+        this.accounts.recordUnauthorized(
+          tx,
+          account.appid,
+          this.clock.now(),
+          account.authorizationChangedAt,
+        ),
+      );
+      return isApplied ? 'unauthorized' : 'unchanged';
+    }
+  }
+
+  #failure(appid: string, error: unknown): Outcome {
+    this.logger.warn('account.sync_failed', { appid, ...errorFields(error) });
+    if (error instanceof WechatApiError) return { code: 'wechat_error', detail: error.advice };
+    const code =
+      error instanceof WechatUnavailableError
+        ? 'wechat_unavailable'
+        : error instanceof AppError
+          ? error.code
+          : 'internal_error';
+    return { code, detail: PROBLEMS[code].detail };
+  }
+}
+
+function isUpToDate(account: Account, now: Partial<Account>): boolean {
+  return Object.entries(now).every(
+    ([column, value]) => JSON.stringify(account[column as keyof Account]) === JSON.stringify(value),
+  );
+}
+
+function latest(one: Date, other: Date = one): Date {
+  return one > other ? one : other;
+}
+
+function toReport(outcomes: readonly (readonly [string, Outcome])[]): SyncReport {
+  const report: SyncReport = { added: [], updated: [], unauthorized: [], unchanged: 0, failed: [] };
+  for (const [appid, outcome] of outcomes) {
+    if (outcome === 'unchanged') report.unchanged += 1;
+    else if (typeof outcome === 'string') report[outcome].push(appid);
+    else report.failed.push({ appid, ...outcome });
+  }
+  return report;
+}

@@ -1,0 +1,17 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+
+import { TokensModule } from '../tokens/tokens.module.js';
+import { Account } from './account.entity.js';
+import { AccountsController } from './accounts.controller.js';
+import { AccountsRepository } from './accounts.repository.js';
+import { AccountsService } from './accounts.service.js';
+import { AccountsSyncService } from './accounts-sync.service.js';
+
+@Module({
+  imports: [TypeOrmModule.forFeature([Account]), TokensModule],
+  controllers: [AccountsController],
+  providers: [AccountsService, AccountsSyncService, AccountsRepository],
+  exports: [AccountsService, AccountsSyncService],
+})
+export class AccountsModule {}

@@ -1,0 +1,214 @@
+import { accountTypeOf, type AccountType, type AuthorizerDetails } from '@app/wechat';
+import { Injectable } from '@nestjs/common';
+
+import type { Caller } from '../access/roles.js';
+import { AppError } from '../common/app-error.js';
+import { Clock } from '../common/clock.js';
+import { fromCursor, type Page, toPage } from '../common/paging.js';
+import type { Tx } from '../database/database.js';
+import { TokensService } from '../tokens/tokens.service.js';
+import { type AccountDto, type ListAccountsDto, toAccountDto } from './account.dto.js';
+import type { Account } from './account.entity.js';
+import {
+  type AccountFilter,
+  type AccountScope,
+  AccountsRepository,
+} from './accounts.repository.js';
+
+/** An authorization that WeChat has given us for an account. */
+export interface Grant {
+  appid: string;
+  /** What the administrator granted, ascending. */
+  permissionIds: number[];
+  /** Who asked for it; null when nobody of ours did. */
+  tenantId: string | null;
+  /** What was asked for: believed only while neither details nor permissions tell the type. */
+  askedType: AccountType | null;
+  /** When it was given, as near as we know. */
+  authorizedAt: Date;
+  /** WeChat's time of the change, or an earlier one: see {@link Account.authorizationChangedAt}. */
+  changedAt: Date;
+}
+
+/** The accounts we hold: what clients see of them, and what authorizations and events change. */
+@Injectable()
+export class AccountsService {
+  constructor(
+    private readonly accounts: AccountsRepository,
+    private readonly tokens: TokensService,
+    private readonly clock: Clock,
+  ) {}
+
+  async list(caller: Caller, query: ListAccountsDto): Promise<Page<AccountDto>> {
+    const { limit, cursor, state, ...filter } = query;
+    const scope = scopeOf(caller, state === 'unclaimed');
+    if (!scope) return { items: [], nextCursor: null };
+    const wanted: AccountFilter = {
+      ...filter,
+      scope,
+      ...(state && state !== 'unclaimed' && { state }),
+    };
+    const rows = await this.accounts.findPage(wanted, limit, cursor ? fromCursor(cursor) : null);
+    return toPage(
+      rows,
+      limit,
+      ({ authorizedAt, appid }) => ({ at: authorizedAt, id: appid }),
+      toAccountDto,
+    );
+  }
+
+  /** @throws AppError `not_found`, for another tenant's account too */
+  async get(caller: Caller, appid: string): Promise<AccountDto> {
+    const account = await this.accounts.find(appid);
+    if (!account || !isVisible(account, caller)) throw new AppError('not_found');
+    return toAccountDto(account);
+  }
+
+  find(appid: string): Promise<Account | null> {
+    return this.accounts.find(appid);
+  }
+
+  /** Whether another account of the tenant holds the property already. */
+  async isPropertyTaken(
+    tenantId: string,
+    property: string,
+    appid: string | null,
+  ): Promise<boolean> {
+    const holder = await this.accounts.findByProperty(tenantId, property);
+    return holder !== null && holder.appid !== appid;
+  }
+
+  /**
+   * Takes in an authorization: a new account, or an account we know with new permissions.
+   * One that another tenant holds stays there.
+   *
+   * @returns who holds the account now
+   */
+  async recordGrant(
+    tx: Tx,
+    grant: Grant,
+    openidProperty: string | null,
+  ): Promise<{ tenantId: string | null }> {
+    const { appid, permissionIds, tenantId, authorizedAt, changedAt } = grant;
+    const now = this.clock.now();
+    await this.accounts.insertOnce(tx, newAccount(grant, now));
+    if (tenantId) await this.accounts.claim(tx, appid, tenantId);
+    await this.accounts.update(tx, appid, {
+      permissionIds,
+      authorizationState: 'authorized',
+      authorizedAt,
+      unauthorizedAt: null,
+      authorizationChangedAt: changedAt,
+      updatedAt: now,
+    });
+    const account = await this.#getForUpdate(tx, appid);
+    if (openidProperty && account.tenantId === tenantId)
+      await this.#setFreeProperty(tx, account, openidProperty);
+    return { tenantId: account.tenantId };
+  }
+
+  /** WeChat's own time of an authorization that was taken in before its event came. */
+  async recordAuthorizedAt(tx: Tx, appid: string, at: Date): Promise<void> {
+    await this.accounts.update(tx, appid, { authorizedAt: at, authorizationChangedAt: at });
+  }
+
+  /** The administrator cancelled: the tokens are dead, and the account is switched off. */
+  async recordUnauthorized(
+    tx: Tx,
+    appid: string,
+    at: Date,
+    unchangedSince?: Date,
+  ): Promise<boolean> {
+    const isApplied = await this.accounts.update(
+      tx,
+      appid,
+      {
+        authorizationState: 'unauthorized',
+        unauthorizedAt: at,
+        authorizationChangedAt: at,
+        enabled: false,
+        updatedAt: this.clock.now(),
+      },
+      unchangedSince,
+    );
+    if (isApplied) await this.tokens.drop(tx, appid);
+    return isApplied;
+  }
+
+  /** Keeps what WeChat says of the account. The permissions of an ended authorization are not touched. */
+  async recordDetails(tx: Tx, appid: string, details: AuthorizerDetails): Promise<void> {
+    const now = this.clock.now();
+    await this.accounts.update(tx, appid, {
+      ...detailColumns(details),
+      syncedAt: now,
+      updatedAt: now,
+    });
+  }
+
+  async #getForUpdate(tx: Tx, appid: string): Promise<Account> {
+    const account = await this.accounts.find(appid, tx);
+    if (!account) throw new TypeError('The account was inserted in this transaction.');
+    return account;
+  }
+
+  /** A property that was taken in the meantime is left out: the checks say that it is missing. */
+  async #setFreeProperty(tx: Tx, account: Account, openidProperty: string): Promise<void> {
+    const { appid, tenantId } = account;
+    if (account.openidProperty || !tenantId) return;
+    if (await this.accounts.findByProperty(tenantId, openidProperty, tx)) return;
+    await this.accounts.update(tx, appid, { openidProperty });
+  }
+}
+
+/** @returns null when the caller may see none of it */
+function scopeOf(caller: Caller, unclaimed: boolean): AccountScope | null {
+  if (unclaimed) return caller.role === 'owner' ? 'unclaimed' : null;
+  return caller.allTenants ? 'all' : { tenantId: caller.tenantId };
+}
+
+function isVisible(account: Account, caller: Caller): boolean {
+  return caller.allTenants || account.tenantId === caller.tenantId;
+}
+
+function newAccount(grant: Grant, now: Date): Account {
+  const accountType = accountTypeOf(grant.permissionIds) ?? grant.askedType ?? 'official_account';
+  return {
+    appid: grant.appid,
+    tenantId: grant.tenantId,
+    accountType,
+    // Until the details are read, the sort with the fewest abilities.
+    subtype: accountType === 'mini_program' ? 'mini_program' : 'subscription_account',
+    nickname: '',
+    avatarUrl: '',
+    originalId: '',
+    alias: '',
+    principalName: '',
+    verifyType: null,
+    accountStatus: 'normal',
+    permissionIds: grant.permissionIds,
+    authorizationState: 'authorized',
+    authorizedAt: grant.authorizedAt,
+    unauthorizedAt: null,
+    authorizationChangedAt: grant.changedAt,
+    openidProperty: null,
+    enabled: false,
+    syncedAt: null,
+    createdAt: now,
+    updatedAt: now,
+  };
+}
+
+/** The columns that mirror WeChat's answer, cut to what they hold. */
+export function detailColumns(details: AuthorizerDetails) {
+  return {
+    accountType: details.accountType,
+    subtype: details.subtype,
+    nickname: details.nickname.slice(0, 255),
+    avatarUrl: details.avatarUrl.slice(0, 1024),
+    originalId: details.originalId.slice(0, 64),
+    alias: details.alias.slice(0, 128),
+    principalName: details.principalName.slice(0, 255),
+    verifyType: details.verifyTypeId,
+    accountStatus: details.accountStatus,
+  } satisfies Partial<Account>;
+}

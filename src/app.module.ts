@@ -1,0 +1,35 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { ScheduleModule } from '@nestjs/schedule';
+
+import type { Env } from '../config/env.js';
+import { AccessModule } from './access/access.module.js';
+import { AccountsModule } from './accounts/accounts.module.js';
+import { CommonModule } from './common/common.module.js';
+import { ComponentAuthorizationModule } from './component-authorization/component-authorization.module.js';
+import { DatabaseModule } from './database/database.module.js';
+import { HealthModule } from './health/health.module.js';
+import { PushesModule } from './pushes/pushes.module.js';
+import { TokenRefreshModule } from './token-refresh/token-refresh.module.js';
+import { TokensModule } from './tokens/tokens.module.js';
+
+/** The rooms of the house, the lower ones first. */
+@Module({})
+export class AppModule {
+  static forRoot(env: Env): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        CommonModule.forRoot(env),
+        DatabaseModule,
+        ScheduleModule.forRoot(),
+        AccessModule,
+        PushesModule,
+        TokensModule,
+        AccountsModule,
+        ComponentAuthorizationModule,
+        TokenRefreshModule,
+        HealthModule,
+      ],
+    };
+  }
+}

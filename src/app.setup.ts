@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto';
+
+import fastifyHelmet from '@fastify/helmet';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyRequest, RawRequestDefaultExpression } from 'fastify';
+
+import { Env } from '../config/env.js';
+import { accessHook } from './access/access.hook.js';
+import { AccessService } from './access/access.service.js';
+import { setUpApiDocs } from './api-docs.setup.js';
+import { AppError } from './common/app-error.js';
+import { Logger } from './common/logger.js';
+import { ProblemFilter } from './common/problem.filter.js';
+import { requestContext } from './common/request-context.js';
+import { ApiValidationPipe } from './common/validation.pipe.js';
+
+const BODY_LIMIT_BYTES = 256 * 1024;
+/** A request that has not arrived whole by then is dropped: slow senders must not hold sockets. */
+const REQUEST_TIMEOUT_MS = 15_000;
+const REQUEST_ID = /^[\w.-]{1,128}$/;
+
+/** The HTTP server that every process and every test uses. */
+export function createAdapter(env: Env): FastifyAdapter {
+  return new FastifyAdapter({
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    trustProxy: env.trustedProxies.length > 0 ? env.trustedProxies : false,
+    genReqId: ({ headers }: RawRequestDefaultExpression) => {
+      const given = headers['x-request-id'];
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+    },
+    return503OnClosing: true,
+  });
+}
+
+/** What main.ts and the tests share: headers, bodies, authentication, validation, errors, documentation. */
+export async function setUpApp(app: NestFastifyApplication): Promise<void> {
+  const env = app.get(Env);
+  const logger = app.get(Logger);
+  const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  await setUpHeaders(app, env);
+  setUpRequests(fastify, logger);
+  // After the context, before any body is read.
+  fastify.addHook('onRequest', accessHook(app.get(AccessService)));
+  setUpBodies(fastify);
+  app.useGlobalPipes(new ApiValidationPipe());
+  app.useGlobalFilters(new ProblemFilter(logger));
+  setUpApiDocs(app);
+  app.enableShutdownHooks();
+}
+
+async function setUpHeaders(app: NestFastifyApplication, { publicUrl }: Env): Promise<void> {
+  const isHttps = publicUrl.startsWith('https:');
+  await app.register(fastifyHelmet, {
+    // WeChat's scan page checks which domain the visitor comes from: helmet's own no-referrer hides it.
+    referrerPolicy: { policy: 'strict-origin-when-cross-origin' },
+    hsts: isHttps,
+    crossOriginEmbedderPolicy: false,
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        // Swagger UI writes its style into the page.
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        // Avatars come from WeChat's servers, over http as well.
+        imgSrc: ["'self'", 'data:', 'https:', 'http:'],
+        fontSrc: ["'self'", 'data:'],
+        connectSrc: ["'self'"],
+        baseUri: ["'none'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+        ...(isHttps && { upgradeInsecureRequests: [] }),
+      },
+    },
+  });
+}
+
+/** The request's id in the answer and in every log line, and one line for each request when it is done. */
+function setUpRequests(fastify: FastifyInstance, logger: Logger): void {
+  fastify.addHook('onRequest', (request, reply, done) => {
+    void reply.header('x-request-id', request.id);
+    requestContext.run({ requestId: request.id }, done);
+  });
+  // Reading a body leaves the context behind.
+  fastify.addHook('preValidation', (request, _reply, done) => {
+    requestContext.run({ requestId: request.id }, done);
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    logger.info('request', {
+      requestId: request.id,
+      method: request.method,
+      // The pattern, never the address: that carries states, codes and signatures.
+      route: request.routeOptions.url ?? 'unknown',
+      status: reply.statusCode,
+      durationMs: Math.round(reply.elapsedTime),
+      ip: request.ip,
+      ...(request.caller && { key: request.caller.name, tenant: request.caller.tenantId }),
+    });
+    done();
+  });
+}
+
+/** Raw bytes for the push doors whatever their Content-Type, JSON for everything else. */
+function setUpBodies(fastify: FastifyInstance): void {
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    if (request.routeOptions.config.rawBody) return done(null, body);
+    if (body.length === 0) return done(null, undefined);
+    if (!isJson(request)) return done(new AppError('unsupported_media_type'));
+    try {
+      return done(null, JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)));
+    } catch {
+      return done(new AppError('malformed_body'));
+    }
+  });
+}
+
+function isJson(request: FastifyRequest): boolean {
+  return /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(request.headers['content-type'] ?? '');
+}

@@ -1,0 +1,152 @@
+import type { Text } from './text.js';
+
+interface Problem {
+  status: number;
+  title: Text;
+  /** What to do next. */
+  detail: Text;
+}
+
+/** Every refusal of the API: the stable code, the status, and what a person does about it. */
+export const PROBLEMS = {
+  malformed_body: {
+    status: 400,
+    title: { zh: '请求体不是 JSON', en: 'The body is not JSON' },
+    detail: {
+      zh: '请以 UTF-8 编码的 JSON 对象作为请求体，并设置 Content-Type: application/json。',
+      en: 'Send a JSON object in UTF-8 with Content-Type: application/json.',
+    },
+  },
+  invalid_query: {
+    status: 400,
+    title: { zh: '查询参数有误', en: 'A query parameter is wrong' },
+    detail: {
+      zh: '请按 errors 中的说明修改后重试。',
+      en: 'Correct what `errors` names and try again.',
+    },
+  },
+  invalid_header: {
+    status: 400,
+    title: { zh: '请求头有误', en: 'A header is wrong' },
+    detail: {
+      zh: 'X-Tenant-Id 应为 1–64 位小写字母、数字或连字符。',
+      en: 'X-Tenant-Id must be 1..64 lower-case letters, digits or hyphens.',
+    },
+  },
+  api_key_missing: {
+    status: 401,
+    title: { zh: '缺少 API 密钥', en: 'The API key is missing' },
+    detail: {
+      zh: '请在请求头中加入 Authorization: Bearer <API 密钥>。',
+      en: 'Send the header Authorization: Bearer <api key>.',
+    },
+  },
+  api_key_invalid: {
+    status: 401,
+    title: { zh: 'API 密钥无效', en: 'The API key is not valid' },
+    detail: {
+      zh: '请检查密钥是否完整；首个 owner 密钥由环境变量 ADMIN_API_KEY 指定，或在首次启动时打印。',
+      en: 'Check that the key is complete. The first owner key is ADMIN_API_KEY, or was printed at the first start.',
+    },
+  },
+  role_too_small: {
+    status: 403,
+    title: { zh: '权限不足', en: 'The role is too small' },
+    detail: {
+      zh: '该操作需要更高的角色，请使用相应角色的 API 密钥。',
+      en: 'Use an API key with the role that this call needs.',
+    },
+  },
+  not_found: {
+    status: 404,
+    title: { zh: '未找到', en: 'Not found' },
+    detail: {
+      zh: '请检查地址与编号；也可能它属于其他租户。',
+      en: 'Check the address and the id; it may also belong to another tenant.',
+    },
+  },
+  openid_property_in_use: {
+    status: 409,
+    title: { zh: 'OpenID 属性已被占用', en: 'The OpenID property is in use' },
+    detail: {
+      zh: '该租户的另一个账号已使用此属性，请换一个属性。',
+      en: 'Another account of the tenant uses this property. Choose another one.',
+    },
+  },
+  body_too_large: {
+    status: 413,
+    title: { zh: '请求体过大', en: 'The body is too large' },
+    detail: { zh: '请求体上限为 256 KiB。', en: 'A body may have 256 KiB at the most.' },
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: { zh: '不支持的 Content-Type', en: 'The Content-Type is not supported' },
+    detail: {
+      zh: '请设置 Content-Type: application/json。',
+      en: 'Send Content-Type: application/json.',
+    },
+  },
+  validation_failed: {
+    status: 422,
+    title: { zh: '请求内容有误', en: 'The body has wrong fields' },
+    detail: {
+      zh: '请按 errors 中的说明修改后重试。',
+      en: 'Correct what `errors` names and try again.',
+    },
+  },
+  internal_error: {
+    status: 500,
+    title: { zh: '内部错误', en: 'Internal error' },
+    detail: {
+      zh: '请稍后重试；如仍失败，请把 requestId 交给运维人员查日志。',
+      en: 'Try again later. If it keeps failing, give the requestId to the operator.',
+    },
+  },
+  wechat_error: {
+    status: 502,
+    title: { zh: '微信拒绝了请求', en: 'WeChat refused' },
+    detail: { zh: '请按 wechat.advice 处理。', en: 'Do what `wechat.advice` says.' },
+  },
+  storage_unavailable: {
+    status: 503,
+    title: { zh: '数据库暂时不可用', en: 'The database is away' },
+    detail: { zh: '请稍后重试。', en: 'Try again in a moment.' },
+  },
+  component_ticket_missing: {
+    status: 503,
+    title: { zh: '尚未收到微信的 ticket', en: "WeChat's ticket has not come yet" },
+    detail: {
+      zh: '请检查第三方平台的“授权事件接收配置”是否指向 GET /api/v1/component 所示的地址；也可调用 POST /api/v1/component/ticket-push，随后等待约十分钟。',
+      en: 'Check that the platform console sends authorization events to the address in GET /api/v1/component, or call POST /api/v1/component/ticket-push and wait about ten minutes.',
+    },
+  },
+  wechat_unavailable: {
+    status: 504,
+    title: { zh: '微信没有应答', en: 'WeChat did not answer' },
+    detail: {
+      zh: '请稍后重试；如持续失败，请检查服务器到 api.weixin.qq.com 的网络。',
+      en: 'Try again later. If it keeps failing, check the network to api.weixin.qq.com.',
+    },
+  },
+} as const satisfies Record<string, Problem>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+export interface FieldError {
+  /** Where, e.g. `accountType` or `properties.0.name`. */
+  field: string;
+  code: string;
+  detail: Text;
+}
+
+/** A refusal that the caller is told about, by its code. */
+export class AppError extends Error {
+  override readonly name = 'AppError';
+
+  constructor(
+    readonly code: ProblemCode,
+    readonly fields: readonly FieldError[] = [],
+  ) {
+    super(code);
+  }
+}

@@ -1,0 +1,65 @@
+import { Injectable, type LoggerService } from '@nestjs/common';
+import { pino, type Logger as Pino } from 'pino';
+
+import { Env } from '../../config/env.js';
+import { requestContext } from './request-context.js';
+
+/**
+ * Structured logs: one JSON object a line on standard output, with the request's id where there is one.
+ *
+ * Callers hand over an event name and plain fields; what goes in must be fit to be read by anybody.
+ */
+@Injectable()
+export class Logger implements LoggerService {
+  private readonly pino: Pino;
+
+  constructor(env: Env) {
+    this.pino = pino({
+      level: env.logLevel,
+      base: undefined,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+      // A fresh object each time: pino writes the line's own fields into it.
+      mixin: () => ({ ...requestContext.getStore() }),
+    });
+  }
+
+  info(event: string, fields: object = {}): void {
+    this.pino.info(fields, event);
+  }
+
+  warn(event: string, fields?: object | string): void {
+    this.pino.warn(asFields(fields), event);
+  }
+
+  error(event: string, fields?: object | string, ...rest: unknown[]): void {
+    this.pino.error({ ...asFields(fields), ...(rest.length > 0 && { nest: rest }) }, event);
+  }
+
+  debug(event: string, fields?: object | string): void {
+    this.pino.debug(asFields(fields), event);
+  }
+
+  /** Nest's own messages: of interest only while somebody looks for a fault. */
+  log(message: string, ...rest: unknown[]): void {
+    this.pino.debug({ nest: rest }, message);
+  }
+
+  verbose(message: string, ...rest: unknown[]): void {
+    this.pino.trace({ nest: rest }, message);
+  }
+}
+
+function asFields(fields: object | string | undefined): object {
+  return typeof fields === 'string' ? { context: fields } : (fields ?? {});
+}
+
+/**
+ * An error as log fields: name, message, stack and safe code; never the objects that hang on it,
+ * since drivers put statements and parameters there.
+ */
+export function errorFields(error: unknown): { error: Record<string, unknown> } {
+  if (!(error instanceof Error)) return { error: { name: typeof error } };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return { error: { name: error.name, message: error.message, code, stack: error.stack } };
+}

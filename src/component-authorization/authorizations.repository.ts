@@ -1,0 +1,70 @@
+import { Injectable } from '@nestjs/common';
+import { IsNull, MoreThan, MoreThanOrEqual, Not } from 'typeorm';
+
+import { Database, type Tx } from '../database/database.js';
+import { Authorization } from './authorization.entity.js';
+
+@Injectable()
+export class AuthorizationsRepository {
+  constructor(private readonly db: Database) {}
+
+  find(id: string): Promise<Authorization | null> {
+    return this.db.read.findOneBy(Authorization, { id });
+  }
+
+  findByState(stateHash: string): Promise<Authorization | null> {
+    return this.db.read.findOneBy(Authorization, { stateHash });
+  }
+
+  findByPreAuthCode(preAuthCodeHash: string): Promise<Authorization | null> {
+    return this.db.read.findOneBy(Authorization, { preAuthCodeHash });
+  }
+
+  /** Whether another tenant has an authorization that may be going on right now. */
+  isAnotherTenantAsking(tenantId: string, now: Date): Promise<boolean> {
+    return this.db.read.existsBy(Authorization, {
+      tenantId: Not(tenantId),
+      status: 'pending',
+      expiresAt: MoreThan(now),
+    });
+  }
+
+  /** The accounts that other authorizations have ended with since `moment`. */
+  async findAppidsFinishedSince(moment: Date, exceptId: string): Promise<Set<string>> {
+    const rows = await this.db.read.findBy(Authorization, {
+      id: Not(exceptId),
+      appid: Not(IsNull()),
+      finishedAt: MoreThanOrEqual(moment),
+    });
+    return new Set(rows.flatMap(({ appid }) => appid ?? []));
+  }
+
+  async insert(row: Authorization): Promise<void> {
+    await this.db.write((tx) => tx.insert(Authorization, row));
+  }
+
+  /**
+   * Binds the state to the code that the redirect brought.
+   *
+   * @returns false when it is bound to another code
+   */
+  async bindCode(id: string, authCodeHash: string): Promise<boolean> {
+    await this.db.write((tx) =>
+      tx.update(Authorization, { id, authCodeHash: IsNull() }, { authCodeHash }),
+    );
+    const row = await this.find(id);
+    return row?.authCodeHash === authCodeHash;
+  }
+
+  /** A completed authorization stays completed. */
+  async finish(
+    tx: Tx,
+    id: string,
+    values: Pick<
+      Authorization,
+      'status' | 'appid' | 'failureCode' | 'failureErrcode' | 'finishedAt'
+    >,
+  ): Promise<void> {
+    await tx.update(Authorization, { id, status: Not('completed') }, values);
+  }
+}

@@ -1,0 +1,39 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+
+import { AccountsModule } from '../accounts/accounts.module.js';
+import { PushesModule } from '../pushes/pushes.module.js';
+import { TokensModule } from '../tokens/tokens.module.js';
+import { AuthorizationEvents } from './authorization-events.js';
+import { AuthorizationExchange } from './authorization-exchange.js';
+import { Authorization } from './authorization.entity.js';
+import { AuthorizationsController } from './authorizations.controller.js';
+import { AuthorizationsRepository } from './authorizations.repository.js';
+import { AuthorizationsService } from './authorizations.service.js';
+import { AuthorizePagesController } from './authorize-pages.controller.js';
+import { AuthorizerTokens } from './authorizer-tokens.js';
+import { ComponentTicket } from './component-ticket.entity.js';
+import { ComponentTicketsRepository } from './component-tickets.repository.js';
+import { ComponentController } from './component.controller.js';
+import { ComponentService } from './component.service.js';
+
+@Module({
+  imports: [
+    TypeOrmModule.forFeature([Authorization, ComponentTicket]),
+    AccountsModule,
+    PushesModule,
+    TokensModule,
+  ],
+  controllers: [ComponentController, AuthorizationsController, AuthorizePagesController],
+  providers: [
+    AuthorizationEvents,
+    AuthorizationExchange,
+    AuthorizationsRepository,
+    AuthorizationsService,
+    AuthorizerTokens,
+    ComponentService,
+    ComponentTicketsRepository,
+  ],
+  exports: [ComponentService],
+})
+export class ComponentAuthorizationModule {}

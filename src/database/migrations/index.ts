@@ -1,0 +1,4 @@
+import { CreateFirstTables1795478400000 } from './1795478400000-create-first-tables.js';
+
+/** In the order they run. A migration that has landed is never edited. */
+export const migrations = [CreateFirstTables1795478400000];

@@ -1,0 +1,34 @@
+import { QueryFailedError } from 'typeorm';
+
+/** The database does not answer, as opposed to: it answered that a statement is wrong. */
+const AWAY = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENOTFOUND',
+  'PROTOCOL_CONNECTION_LOST',
+  'PROTOCOL_SEQUENCE_TIMEOUT',
+  'ER_CON_COUNT_ERROR',
+  'ER_SERVER_SHUTDOWN',
+  'ER_OPTION_PREVENTS_STATEMENT',
+  'ER_LOCK_WAIT_TIMEOUT',
+  'POOL_CLOSED',
+  'SQLITE_BUSY',
+  'SQLITE_FULL',
+  'SQLITE_IOERR',
+  'SQLITE_READONLY',
+  'SQLITE_CANTOPEN',
+]);
+
+/** Whether the failure is the storage's absence, so that the caller is asked to come again (503). */
+export function isStorageAway(error: unknown): boolean {
+  const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
+  if (!(cause instanceof Error) || !('code' in cause) || typeof cause.code !== 'string')
+    return false;
+  // Upstream HTTP failures carry codes like these too, but never leave libs/wechat as plain errors.
+  return (
+    AWAY.has(cause.code) || [...AWAY].some((code) => String(cause.code).startsWith(`${code}_`))
+  );
+}

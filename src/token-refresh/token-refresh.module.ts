@@ -1,0 +1,11 @@
+import { Module } from '@nestjs/common';
+
+import { ComponentAuthorizationModule } from '../component-authorization/component-authorization.module.js';
+import { TokensModule } from '../tokens/tokens.module.js';
+import { TokenRefreshService } from './token-refresh.service.js';
+
+@Module({
+  imports: [ComponentAuthorizationModule, TokensModule],
+  providers: [TokenRefreshService],
+})
+export class TokenRefreshModule {}

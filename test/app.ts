@@ -1,0 +1,221 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { WechatSandbox } from '@app/wechat-sandbox';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { createConnection } from 'mysql2/promise';
+
+import { readEnv } from '../config/env.js';
+import { AppModule } from '../src/app.module.js';
+import { createAdapter, setUpApp } from '../src/app.setup.js';
+import { Clock } from '../src/common/clock.js';
+import { Logger } from '../src/common/logger.js';
+import { PushesService } from '../src/pushes/pushes.service.js';
+
+export const OWNER_KEY = 'owner-key-for-tests-0123456789abcdef';
+export const COMPONENT = {
+  appid: 'wx0c0ffee0c0ffee00',
+  appSecret: '0c0ffee00c0ffee00c0ffee00c0ffee0',
+  token: 'fixtureToken2026',
+  encodingAesKey: 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG',
+};
+/** Not a host that resolves: the tests go to the port, the pages carry this name. */
+export const PUBLIC_URL = 'http://channel.test';
+
+/** A clock that moves only when it is told to. */
+export class TestClock extends Clock {
+  constructor(private at: Date) {
+    super();
+  }
+
+  override now(): Date {
+    return new Date(this.at);
+  }
+
+  advance(ms: number): void {
+    this.at = new Date(this.at.getTime() + ms);
+  }
+}
+
+/** A database of its own, on the engine that this run is for (`TEST_DATABASE_URL`; SQLite without it). */
+export async function newDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
+  // oxlint-disable-next-line node/no-process-env -- how test/run.mjs tells a run its engine
+  const server = process.env['TEST_DATABASE_URL'];
+  if (!server) {
+    const folder = await mkdtemp(join(tmpdir(), 'channel-'));
+    return {
+      url: `sqlite:${join(folder, 'channel.sqlite')}`,
+      drop: () => rm(folder, { recursive: true, force: true }),
+    };
+  }
+  const name = `channel_test_${randomBytes(6).toString('hex')}`;
+  const run = async (sql: string): Promise<void> => {
+    const { hostname, port, username, password } = new URL(server);
+    const connection = await createConnection({
+      host: hostname,
+      port: Number(port || 3306),
+      user: decodeURIComponent(username),
+      password: decodeURIComponent(password),
+    });
+    await connection.query(sql);
+    await connection.end();
+  };
+  await run(`CREATE DATABASE ${name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return { url: url.href, drop: () => run(`DROP DATABASE ${name}`) };
+}
+
+export interface Answer<T = Record<string, unknown>> {
+  status: number;
+  body: T;
+  headers: Headers;
+}
+
+export interface TestApp {
+  app: NestFastifyApplication;
+  sandbox: WechatSandbox;
+  clock: TestClock;
+  /** The service's real address. */
+  url: string;
+  /** Calls the API with the owner's key, unless other headers are given. */
+  api<T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Answer<T>>;
+  /** A page of ours as a browser gets it. @param address absolute, at {@link PUBLIC_URL}, or a path */
+  page(
+    address: string,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; text: string; headers: Headers }>;
+  /** Resolves when pushes have arrived and their handlers have ended. */
+  settled(): Promise<void>;
+  /** Starts the service anew on the same database, as after a crash or an upgrade. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface TestAppOptions {
+  now?: string;
+  /** Over the environment of the service. */
+  env?: Record<string, string>;
+  /** Without one, the service starts with a fresh ticket. */
+  withoutTicket?: boolean;
+}
+
+/** The real app on a real database with the sandbox as WeChat, each started for this test alone. */
+export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const clock = new TestClock(new Date(options.now ?? '2026-01-01T00:00:00Z'));
+  const sandbox = await WechatSandbox.start({
+    component: COMPONENT,
+    launchDomain: new URL(PUBLIC_URL).host,
+    now: () => clock.now().getTime(),
+    pushRetryDelaysMs: [],
+  });
+  const database = await newDatabase();
+  const env = {
+    PUBLIC_URL,
+    DATABASE_URL: database.url,
+    ADMIN_API_KEY: OWNER_KEY,
+    SECRET_KEYS: `k1:${Buffer.alloc(32, 7).toString('base64')}`,
+    WECHAT_COMPONENT_APPID: COMPONENT.appid,
+    WECHAT_COMPONENT_APPSECRET: COMPONENT.appSecret,
+    WECHAT_COMPONENT_TOKEN: COMPONENT.token,
+    WECHAT_COMPONENT_ENCODING_AES_KEY: COMPONENT.encodingAesKey,
+    WECHAT_API_BASE_URL: sandbox.url,
+    WECHAT_MP_BASE_URL: sandbox.url,
+    WECHAT_OPEN_BASE_URL: sandbox.url,
+    LOG_LEVEL: 'silent',
+    ...options.env,
+  };
+  const self = new RunningApp(clock, sandbox, env, database.drop);
+  await self.start();
+  if (!options.withoutTicket) await sandbox.pushTicket();
+  await self.settled();
+  return self;
+}
+
+class RunningApp implements TestApp {
+  app: NestFastifyApplication;
+  url: string;
+
+  constructor(
+    readonly clock: TestClock,
+    readonly sandbox: WechatSandbox,
+    private readonly env: Record<string, string>,
+    private readonly dropDatabase: () => Promise<void>,
+  ) {}
+
+  async start(): Promise<void> {
+    const env = readEnv(this.env);
+    const module = await Test.createTestingModule({ imports: [AppModule.forRoot(env)] })
+      .overrideProvider(Clock)
+      .useValue(this.clock)
+      .setLogger(new Logger(env))
+      .compile();
+    this.app = module.createNestApplication<NestFastifyApplication>(createAdapter(env), {
+      bodyParser: false,
+    });
+    await setUpApp(this.app);
+    await this.app.listen(0, '127.0.0.1');
+    this.url = (await this.app.getUrl()).replace('[::1]', '127.0.0.1');
+    this.sandbox.eventsUrl = `${this.url}/wechat/component/events`;
+  }
+
+  async api<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer<T>> {
+    const response = await fetch(`${this.url}/api/v1${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${OWNER_KEY}`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return {
+      status: response.status,
+      body: (text === '' ? null : JSON.parse(text)) as T,
+      headers: response.headers,
+    };
+  }
+
+  async page(
+    address: string,
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; text: string; headers: Headers }> {
+    const { pathname, search } = new URL(address, PUBLIC_URL);
+    const response = await fetch(`${this.url}${pathname}${search}`, {
+      headers,
+      redirect: 'manual',
+    });
+    return { status: response.status, text: await response.text(), headers: response.headers };
+  }
+
+  async settled(): Promise<void> {
+    await this.sandbox.settled();
+    await this.app.get(PushesService).settled();
+  }
+
+  async restart(): Promise<void> {
+    await this.app.close();
+    await this.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.settled();
+    await this.app.close();
+    await this.sandbox.stop();
+    await this.dropDatabase();
+  }
+}
