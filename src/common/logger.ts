@@ -2,6 +2,7 @@ import { Injectable, type LoggerService } from '@nestjs/common';
 import { pino, type Logger as Pino } from 'pino';
 
 import { Env } from '../../config/env.js';
+import { errorCode } from './error-code.js';
 import { requestContext } from './request-context.js';
 
 /**
@@ -60,6 +61,6 @@ function asFields(fields: object | string | undefined): object {
  */
 export function errorFields(error: unknown): { error: Record<string, unknown> } {
   if (!(error instanceof Error)) return { error: { name: typeof error } };
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const code = errorCode(error) ?? undefined;
   return { error: { name: error.name, message: error.message, code, stack: error.stack } };
 }

@@ -1,4 +1,5 @@
 import { EnvError } from '../../config/env.js';
+import { errorCode } from './error-code.js';
 import { StartupError } from './startup-error.js';
 
 /** Runs a program's main. What the operator can put right is said in words, without a stack; the exit code is 1. */
@@ -13,8 +14,7 @@ export async function runOrExplain(main: () => Promise<void>): Promise<void> {
 }
 
 function explainUnknown(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : null;
-  if (code === 'EADDRINUSE') {
+  if (errorCode(error) === 'EADDRINUSE') {
     return '端口已被占用，请停止占用它的进程，或设置 PORT。\nThe port is in use: stop the process that has it, or set PORT.';
   }
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

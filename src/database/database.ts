@@ -1,5 +1,7 @@
 import { DataSource, type EntityManager } from 'typeorm';
 
+import { errorCode } from '../common/error-code.js';
+
 /** Handed to every repository method that writes, so that no write can stand outside `Database.write`. */
 export type Tx = EntityManager;
 
@@ -62,5 +64,5 @@ export class Database {
 }
 
 function isDeadlock(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && DEADLOCK.has(String(error.code));
+  return DEADLOCK.has(errorCode(error) ?? '');
 }

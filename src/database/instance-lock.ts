@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 
+import { errorCode } from '../common/error-code.js';
 import { StartupError } from '../common/startup-error.js';
 
 /** Keeps the SQLite file to one process. The operating system lets go of it, whatever ends the process. */
@@ -25,7 +26,7 @@ export async function lockInstance(path: string): Promise<InstanceLock> {
     side.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     side.close();
-    if (!isBusy(error)) throw error;
+    if (!errorCode(error)?.startsWith('SQLITE_BUSY')) throw error;
     throw new StartupError({
       zh: `另一个进程正在使用数据库 ${path}。请先停止它；需要多个进程时请改用 MySQL（DATABASE_URL）。`,
       en: `Another process is using the database ${path}. Stop it first, or set DATABASE_URL to MySQL to run several processes.`,
@@ -44,8 +45,4 @@ async function loadSqlite() {
       en: 'better-sqlite3 is missing, so the embedded SQLite cannot be used. Install python3, make and g++ and run `npm rebuild better-sqlite3`, or set DATABASE_URL to MySQL.',
     });
   }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY');
 }

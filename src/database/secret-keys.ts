@@ -10,6 +10,7 @@ import {
 } from '@app/secret-box';
 
 import { Env } from '../../config/env.js';
+import { errorCode } from '../common/error-code.js';
 import { StartupError } from '../common/startup-error.js';
 import type { Database } from './database.js';
 import { SystemValue } from './system-value.entity.js';
@@ -85,7 +86,7 @@ function createOnce(path: string): void {
   try {
     linkSync(draft, path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (errorCode(error) !== 'EEXIST') throw error;
   } finally {
     rmSync(draft, { force: true });
   }

@@ -1,7 +1,9 @@
 import { QueryFailedError } from 'typeorm';
 
+import { errorCode } from '../common/error-code.js';
+
 /** The database does not answer, as opposed to: it answered that a statement is wrong. */
-const AWAY = new Set([
+const AWAY = [
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',
@@ -20,15 +22,11 @@ const AWAY = new Set([
   'SQLITE_IOERR',
   'SQLITE_READONLY',
   'SQLITE_CANTOPEN',
-]);
+];
 
 /** Whether the failure is the storage's absence, so that the caller is asked to come again (503). */
 export function isStorageAway(error: unknown): boolean {
-  const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
-  if (!(cause instanceof Error) || !('code' in cause) || typeof cause.code !== 'string')
-    return false;
+  const code = errorCode(error instanceof QueryFailedError ? error.driverError : error);
   // Upstream HTTP failures carry codes like these too, but never leave libs/wechat as plain errors.
-  return (
-    AWAY.has(cause.code) || [...AWAY].some((code) => String(cause.code).startsWith(`${code}_`))
-  );
+  return code !== null && AWAY.some((away) => code === away || code.startsWith(`${away}_`));
 }

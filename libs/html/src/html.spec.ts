@@ -12,9 +12,7 @@ describe('html', () => {
 
   it('keeps markup, joins lists and leaves out what is not there', () => {
     expect(
-      html`<ul>
-        ${[html`<li>1</li>`, html`<li>2</li>`]}${null}${undefined}${false}${0}
-      </ul>`.text,
+      html`<ul>${[html`<li>1</li>`, html`<li>2</li>`]}${null}${undefined}${false}${0}</ul>`.text,
     ).toBe('<ul><li>1</li><li>2</li>0</ul>');
     expect(html`${new Html('<b>')}${'<b>'}`.text).toBe('<b>&#60;b&#62;');
   });

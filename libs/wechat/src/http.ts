@@ -171,12 +171,17 @@ async function readText(
 /** Only the code of what went wrong below is kept: its message, stack and cause may show the address. */
 function unavailable(error: unknown, path: string, isTimedOut: boolean): WechatUnavailableError {
   if (error instanceof WechatUnavailableError) return error;
-  const code =
-    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+  const code = codeOf(error);
   if (code !== null && NOT_SENT.has(code)) return new WechatUnavailableError(path, 'connect', code);
   const isTimeout =
     isTimedOut || code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT';
   return new WechatUnavailableError(path, isTimeout ? 'timeout' : 'reset', code);
+}
+
+/** Not by `instanceof`: an error of the runtime may come from another realm than this module. */
+function codeOf(error: unknown): string | null {
+  const isObject = typeof error === 'object' && error !== null;
+  return isObject && 'code' in error && typeof error.code === 'string' ? error.code : null;
 }
 
 /** JSON, whatever the Content-Type says: WeChat often calls it text/plain. */

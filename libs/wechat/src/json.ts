@@ -13,15 +13,10 @@ const MAX_DEPTH = 8;
  * @see https://www.rfc-editor.org/rfc/rfc8259.html
  */
 export function parsePushJson(text: string): XmlObject {
-  if (depthOf(text) > MAX_DEPTH) throw new PushError('unparsable');
   let value: unknown;
   try {
-    value = parse(text, undefined, {
-      parseNumber: (literal) => literal,
-      onDuplicateKey: () => {
-        throw new SyntaxError('duplicate key');
-      },
-    });
+    checkStructure(text);
+    value = parse(text, undefined, (literal) => literal);
   } catch {
     throw new PushError('unparsable');
   }
@@ -36,11 +31,9 @@ export function parsePushJson(text: string): XmlObject {
  * @throws SyntaxError when it is not JSON
  */
 export function parseApiJson(text: string): unknown {
-  return parse(text, undefined, {
-    parseNumber: (literal) => {
-      const number = Number(literal);
-      return Number.isInteger(number) && !Number.isSafeInteger(number) ? literal : number;
-    },
+  return parse(text, undefined, (literal) => {
+    const number = Number(literal);
+    return Number.isInteger(number) && !Number.isSafeInteger(number) ? literal : number;
   });
 }
 
@@ -56,17 +49,26 @@ function toValue(value: unknown): XmlValue {
   return typeof value === 'string' ? value : value === null ? '' : JSON.stringify(value);
 }
 
-/** Counted before parsing: a parser that recurses dies of what it should refuse. */
-function depthOf(text: string): number {
-  let [depth, deepest, isText] = [0, 0, false];
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at];
-    if (isText) {
-      if (char === '\\') at++;
-      else if (char === '"') isText = false;
-    } else if (char === '"') isText = true;
-    else if (char === '{' || char === '[') deepest = Math.max(deepest, ++depth);
-    else if (char === '}' || char === ']') depth--;
+/**
+ * Refuses what is too deep and names that stand twice in an object, before parsing: a parser that recurses dies of
+ * the first, and parsers disagree on which of two values counts. Anything else wrong is left to the parser.
+ */
+function checkStructure(text: string): void {
+  const names: Set<string>[] = [];
+  for (const [token] of text.matchAll(TOKEN)) {
+    if (token === '{' || token === '[') names.push(new Set());
+    else if (token === '}' || token === ']') names.pop();
+    else if (token.endsWith(':')) {
+      const name = JSON.parse(token.slice(0, -1)) as string;
+      if (names.at(-1)?.has(name)) throw new SyntaxError('duplicate name');
+      names.at(-1)?.add(name);
+    }
+    if (names.length > MAX_DEPTH) throw new SyntaxError('too deep');
   }
-  return deepest;
 }
+
+/**
+ * A bracket, or a text with the colon that makes it a name. It always matches a text that it has begun, at the latest
+ * at the end of the input: so it never looks at a character twice.
+ */
+const TOKEN = /[[\]{}]|"(?:[^"\\]|\\.?)*(?:"(?:\s*:)?|$)/gs;

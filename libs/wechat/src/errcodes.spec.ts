@@ -1,0 +1,70 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { adviceFor, classify, KNOWN_ERRCODES, REACTIONS } from './errcodes.js';
+
+const PATH = '/cgi-bin/message/custom/send';
+
+describe('classify', () => {
+  it.each([
+    [-1, 'transient'],
+    [40001, 'token_stale'],
+    [40014, 'token_stale'],
+    [42001, 'token_stale'],
+    [42006, 'token_stale'],
+    [45011, 'rate_minute'],
+    [45009, 'quota_day'],
+    [48006, 'quota_month'],
+    [40013, 'config'],
+    [40125, 'config'],
+    [40164, 'config'],
+    [40243, 'config'],
+    [61004, 'config'],
+    [61011, 'config'],
+    [61028, 'config'],
+    [40091, 'ticket'],
+    [61005, 'ticket'],
+    [61006, 'ticket'],
+    [61058, 'ticket'],
+    [61003, 'reauthorize'],
+    [61023, 'reauthorize'],
+    [42002, 'reauthorize'],
+    [42007, 'reauthorize'],
+    [43007, 'reauthorize'],
+    [48001, 'permission'],
+    [48004, 'permission'],
+    [61007, 'permission'],
+    [61009, 'auth_code'],
+    [61010, 'auth_code'],
+    [50002, 'account_state'],
+    [50007, 'account_state'],
+    [43004, 'user'],
+    [45015, 'user'],
+    [47001, 'bug'],
+    [61014, 'bug'],
+    [123456, 'unknown'],
+  ])('of %i is %s', (errcode, errorClass) => {
+    expect(classify(errcode, PATH)).toBe(errorClass);
+  });
+
+  it('takes 40001 for a wrong secret where a call is made with one', () => {
+    expect(classify(40001, '/cgi-bin/component/api_component_token')).toBe('config');
+    expect(classify(40001, '/cgi-bin/stable_token')).toBe('config');
+  });
+});
+
+describe('adviceFor', () => {
+  it('says what to do about every code, in both languages', () => {
+    for (const errcode of [...KNOWN_ERRCODES, 999999]) {
+      const advice = adviceFor(errcode, PATH);
+      expect(advice.zh).toMatch(/[\u4e00-\u9fff]/);
+      expect(advice.en).toMatch(/[a-z]{3}/);
+      expect(REACTIONS[classify(errcode, PATH)]).toBeDefined();
+    }
+  });
+
+  it('names the variable behind a wrong secret', () => {
+    expect(adviceFor(40001, '/cgi-bin/component/api_component_token').en).toContain(
+      'WECHAT_COMPONENT_APPSECRET',
+    );
+  });
+});
