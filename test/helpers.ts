@@ -1,0 +1,92 @@
+import { PUBLIC_URL, type TestApp } from './app.js';
+
+export const SERVICE_ACCOUNT = 'wx1badb002feedface';
+export const SUBSCRIPTION_ACCOUNT = 'wx0fa11babe0fa11ba';
+export const MINI_PROGRAM = 'wx3c0ffee53c0ffee5';
+
+export interface AccountBody {
+  appid: string;
+  tenantId: string | null;
+  accountType: string;
+  subtype: string;
+  nickname: string;
+  verified: boolean;
+  verifyType: number | null;
+  enabled: boolean;
+  openidProperty: string | null;
+  syncedAt: string | null;
+  authorization: { state: string; authorizedAt: string; unauthorizedAt: string | null };
+  permissions: { id: number; name: string; required: boolean; granted: boolean }[];
+  missingPermissions: { id: number; name: string }[];
+}
+
+export interface AuthorizationBody {
+  id: string;
+  status: string;
+  account: { appid: string; nickname: string; accountType: string } | null;
+  failure: { code: string; detail: string } | null;
+}
+
+/** What an authorization in progress gives a test to play with. */
+export interface Begun {
+  id: string;
+  launchUrl: string;
+  preAuthCode: string;
+  /** Where WeChat sends the browser, before its own parameters. */
+  redirectUri: string;
+}
+
+/** Starts an authorization, as a tenant's admin does, and reads what its launch page links to. */
+export async function begin(
+  app: TestApp,
+  body: object = { accountType: 'any' },
+  tenant?: string,
+): Promise<Begun> {
+  const headers: Record<string, string> = tenant === undefined ? {} : { 'x-tenant-id': tenant };
+  const made = await app.api('POST', '/authorizations', body, headers);
+  if (made.status !== 201)
+    throw new Error(`POST /authorizations: ${made.status} ${JSON.stringify(made.body)}`);
+  const [id, launchUrl] = [String(made.body['id']), String(made.body['launchUrl'])];
+  const { text } = await app.page(launchUrl);
+  const link = new URL(linkOf(text, 'scan-link'));
+  return {
+    id,
+    launchUrl,
+    preAuthCode: link.searchParams.get('pre_auth_code') ?? '',
+    redirectUri: link.searchParams.get('redirect_uri') ?? '',
+  };
+}
+
+/** The address behind a link of a page, by the link's id. */
+export function linkOf(page: string, id: string): string {
+  const tag = new RegExp(`<a\\b[^>]*\\bid="${id}"[^>]*>`).exec(page)?.[0] ?? '';
+  const href = /\bhref="([^"]*)"/.exec(tag)?.[1] ?? '';
+  return href.replace(/&#(\d+);/g, (_all, code: string) => String.fromCharCode(Number(code)));
+}
+
+/** The callback address as WeChat's redirect makes it. */
+export function callbackUrl(redirectUri: string, authCode: string): string {
+  const url = new URL(redirectUri, PUBLIC_URL);
+  url.searchParams.set('auth_code', authCode);
+  url.searchParams.set('expires_in', '3600');
+  return url.href;
+}
+
+export async function getAccount(
+  app: TestApp,
+  appid: string,
+  tenant?: string,
+): Promise<AccountBody | null> {
+  const headers: Record<string, string> = tenant === undefined ? {} : { 'x-tenant-id': tenant };
+  const answer = await app.api<AccountBody>('GET', `/accounts/${appid}`, undefined, headers);
+  return answer.status === 200 ? answer.body : null;
+}
+
+export async function getAuthorization(app: TestApp, id: string): Promise<AuthorizationBody> {
+  return (await app.api<AuthorizationBody>('GET', `/authorizations/${id}`)).body;
+}
+
+/** The status that a page says of itself. */
+export function statusOf(page: string): string | undefined {
+  return /<main data-status="([a-z]+)"/.exec(page)?.[1];
+}
