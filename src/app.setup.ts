@@ -103,10 +103,16 @@ function setUpRequests(fastify: FastifyInstance, logger: Logger): void {
 
 /** Raw bytes for the push doors whatever their Content-Type, JSON for everything else. */
 function setUpBodies(fastify: FastifyInstance): void {
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    // Fastify refuses a Content-Type that it cannot read before any parser sees it; a forwarder may send one.
+    if (request.routeOptions.config.rawBody)
+      request.headers['content-type'] = 'application/octet-stream';
+    done();
+  });
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     if (request.routeOptions.config.rawBody) return done(null, body);
-    if (body.length === 0) return done(null, undefined);
+    if (request.is404 || body.length === 0) return done(null, undefined);
     if (!isJson(request)) return done(new AppError('unsupported_media_type'));
     try {
       return done(null, JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)));

@@ -124,7 +124,7 @@ export class CreateFirstTables1795478400000 implements MigrationInterface {
           text('principal_name', 255),
           integer('verify_type', true),
           text('account_status', 16),
-          large('permission_ids'),
+          { name: 'permission_ids', type: 'text' },
           text('authorization_state', 32),
           time('authorized_at'),
           time('unauthorized_at', true),

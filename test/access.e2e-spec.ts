@@ -1,0 +1,179 @@
+import { createHash, randomUUID } from 'node:crypto';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { ApiKey } from '../src/access/api-key.entity.js';
+import { type Role, ROLES } from '../src/access/roles.js';
+import { Database } from '../src/database/database.js';
+import { OWNER_KEY, startApp, type TestApp } from './app.js';
+
+let app: TestApp;
+const keys = new Map<Role, string>();
+
+beforeAll(async () => {
+  app = await startApp();
+  for (const role of ROLES) {
+    const key = `key-of-a-${role}-${randomUUID()}`;
+    keys.set(role, key);
+    await app.app.get(Database).write((tx) =>
+      tx.insert(ApiKey, {
+        id: randomUUID(),
+        name: role,
+        role,
+        tenantId: 'brand-a',
+        keyHash: createHash('sha256').update(key).digest('hex'),
+        createdAt: app.clock.now(),
+      }),
+    );
+  }
+});
+afterAll(() => app.stop());
+
+/** What the document says there is, with the smallest role that may call it. */
+const ROUTES: Record<string, Role> = {
+  'GET /component': 'owner',
+  'POST /component/ticket-push': 'owner',
+  'POST /authorizations': 'admin',
+  'GET /authorizations/{id}': 'viewer',
+  'GET /accounts': 'viewer',
+  'GET /accounts/{appid}': 'viewer',
+  'POST /accounts/sync': 'admin',
+};
+
+const call = (route: string, authorization?: string) => {
+  const [method = '', path = ''] = route.split(' ');
+  return app.api(method, path.replace(/\{\w+\}/, 'unknown'), undefined, {
+    authorization: authorization ?? '',
+  });
+};
+
+describe('every route', () => {
+  it('of the document has its rule here', async () => {
+    const document = (await (await fetch(`${app.url}/docs-json`)).json()) as {
+      paths: Record<string, object>;
+    };
+    const routes = Object.entries(document.paths)
+      .filter(([path]) => path.startsWith('/api/v1'))
+      .flatMap(([path, methods]) =>
+        Object.keys(methods).map(
+          (method) => `${method.toUpperCase()} ${path.replace('/api/v1', '')}`,
+        ),
+      );
+    expect(routes.toSorted()).toEqual(Object.keys(ROUTES).toSorted());
+  });
+
+  it.each(Object.entries(ROUTES))('%s is open from %s on', async (route, needed) => {
+    expect(await call(route)).toMatchObject({ status: 401, body: { code: 'api_key_missing' } });
+    expect(await call(route, 'Bearer wrong')).toMatchObject({
+      status: 401,
+      body: { code: 'api_key_invalid' },
+    });
+    expect(await call(route, `Basic ${OWNER_KEY}`)).toMatchObject({ status: 401 });
+    for (const role of ROLES) {
+      const { status } = await call(route, `Bearer ${keys.get(role)}`);
+      const isOpen = ROLES.indexOf(role) >= ROLES.indexOf(needed);
+      expect({ role, isForbidden: status === 403 }).toEqual({ role, isForbidden: !isOpen });
+    }
+  });
+
+  it('refuses a caller before it reads the body', async () => {
+    const answer = await app.api('POST', '/authorizations', '{ not json', {
+      authorization: `Bearer ${keys.get('viewer')}`,
+    });
+    expect(answer).toMatchObject({ status: 403, body: { code: 'role_too_small' } });
+    expect(await app.api('POST', '/authorizations', '{', { authorization: '' })).toMatchObject({
+      status: 401,
+    });
+  });
+});
+
+describe('X-Tenant-Id', () => {
+  const tenant = (role: Role, id: string) =>
+    app.api('GET', '/accounts', undefined, {
+      authorization: `Bearer ${keys.get(role)}`,
+      'x-tenant-id': id,
+    });
+
+  it('is for owners; others may name their own', async () => {
+    expect((await tenant('owner', 'brand-b')).status).toBe(200);
+    expect((await tenant('admin', 'brand-a')).status).toBe(200);
+    expect((await tenant('admin', 'brand-b')).status).toBe(403);
+  });
+
+  it('has a form', async () => {
+    expect(await tenant('owner', 'Brand B')).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_header' },
+    });
+  });
+});
+
+describe('problems', () => {
+  it('are RFC 9457, in Chinese unless English is asked for', async () => {
+    const zh = await app.api('GET', '/accounts/wx0');
+    expect(zh.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+    expect(zh.body).toEqual({
+      type: 'urn:wechat-channel:problem:not_found',
+      title: '未找到',
+      status: 404,
+      detail: expect.stringContaining('请检查'),
+      code: 'not_found',
+      instance: '/api/v1/accounts/wx0',
+      requestId: zh.headers.get('x-request-id'),
+    });
+    const en = await app.api('GET', '/accounts/wx0', undefined, {
+      'accept-language': 'en-US,en;q=0.9',
+    });
+    expect(en.body).toMatchObject({ title: 'Not found' });
+    const browser = await app.api('GET', '/accounts/wx0', undefined, {
+      'accept-language': 'zh-CN,zh;q=0.9,en;q=0.8',
+    });
+    expect(browser.body).toMatchObject({ title: '未找到' });
+  });
+
+  it('echo a request id that is fit to stand in a log, and make one otherwise', async () => {
+    const echoed = await app.api('GET', '/accounts', undefined, { 'x-request-id': 'trace-42' });
+    expect(echoed.headers.get('x-request-id')).toBe('trace-42');
+    const made = await app.api('GET', '/accounts', undefined, { 'x-request-id': 'a b{}' });
+    expect(made.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it.each([
+    ['an unknown route', 'GET', '/nothing', undefined, {}, 404, 'not_found'],
+    ['a wrong method', 'DELETE', '/accounts', undefined, {}, 404, 'not_found'],
+    [
+      'another Content-Type',
+      'POST',
+      '/authorizations',
+      'a=1',
+      { 'content-type': 'application/x-www-form-urlencoded' },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'a body over 256 KiB',
+      'POST',
+      '/authorizations',
+      `"${'x'.repeat(262_144)}"`,
+      {},
+      413,
+      'body_too_large',
+    ],
+  ])('for %s', async (_case, method, path, body, headers, status, code) => {
+    expect(await app.api(method, path, body, headers)).toMatchObject({ status, body: { code } });
+  });
+});
+
+describe('/health', () => {
+  it('is open, and says in words what is missing', async () => {
+    expect(await (await fetch(`${app.url}/health/live`)).json()).toEqual({ status: 'ok' });
+    const ready = await fetch(`${app.url}/health/ready`, { headers: { 'accept-language': 'en' } });
+    expect(ready.status).toBe(200);
+    expect(await ready.json()).toEqual({
+      status: 'ready',
+      database: 'up',
+      component: { ticket: 'fresh', accessToken: expect.stringMatching(/fresh|missing/) },
+      missing: ['PUBLIC_URL is not https. Put a certificate in front.'],
+    });
+  });
+});

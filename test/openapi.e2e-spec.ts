@@ -1,0 +1,64 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { startApp, type TestApp } from './app.js';
+
+const FILE = join(import.meta.dirname, 'openapi.json');
+
+interface Operation {
+  summary?: string;
+  requestBody?: { content: Record<string, { schema: { $ref?: string } }> };
+}
+
+let app: TestApp;
+let served: {
+  paths: Record<string, Record<string, Operation>>;
+  components: {
+    schemas: Record<string, { properties?: Record<string, { example?: unknown; enum?: unknown }> }>;
+  };
+};
+
+beforeAll(async () => {
+  app = await startApp();
+  served = (await (await fetch(`${app.url}/docs-json`)).json()) as typeof served;
+  // oxlint-disable-next-line node/no-process-env -- set by `npm run openapi`
+  if (process.env['UPDATE_OPENAPI']) await writeFile(FILE, `${JSON.stringify(served, null, 2)}\n`);
+});
+afterAll(() => app.stop());
+
+describe('/docs-json', () => {
+  it('is what is checked in (npm run openapi writes it anew)', async () => {
+    expect(served).toEqual(JSON.parse(await readFile(FILE, 'utf8')));
+  });
+
+  it('says in both languages what each call does', () => {
+    const summaries = Object.values(served.paths).flatMap((methods) =>
+      Object.values(methods).map(({ summary }) => summary),
+    );
+    for (const summary of summaries) expect(summary).toMatch(/[\u4e00-\u9fff].* \/ .*[A-Za-z]/);
+  });
+
+  it('has an example for every field of a body', () => {
+    const bodies = Object.values(served.paths)
+      .flatMap((methods) => Object.values(methods))
+      .flatMap(({ requestBody }) => Object.values(requestBody?.content ?? {}))
+      .map(({ schema }) => schema.$ref?.split('/').at(-1) ?? '');
+    expect(bodies.length).toBeGreaterThan(0);
+    for (const body of bodies) {
+      for (const property of Object.values(served.components.schemas[body]?.properties ?? {})) {
+        expect(property.example).toBeDefined();
+      }
+    }
+  });
+});
+
+describe('/docs', () => {
+  it('is Swagger UI that remembers the key', async () => {
+    const page = await (await fetch(`${app.url}/docs`)).text();
+    expect(page).toContain('swagger-ui');
+    const script = await (await fetch(`${app.url}/docs/swagger-ui-init.js`)).text();
+    expect(script).toContain('"persistAuthorization": true');
+  });
+});
