@@ -46,7 +46,6 @@ export async function setUpApp(app: NestFastifyApplication): Promise<void> {
   app.useGlobalPipes(new ApiValidationPipe());
   app.useGlobalFilters(new ProblemFilter(logger));
   setUpApiDocs(app);
-  app.enableShutdownHooks();
 }
 
 async function setUpHeaders(app: NestFastifyApplication, { publicUrl }: Env): Promise<void> {

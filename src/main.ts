@@ -15,6 +15,7 @@ await runOrExplain(async () => {
     { logger: new Logger(env), bodyParser: false, abortOnError: false },
   );
   await setUpApp(app);
+  app.enableShutdownHooks([], { useProcessExit: true });
   await app.listen(env.port, env.host);
   app.get(Logger).info('started', { publicUrl: env.publicUrl, docs: `${env.publicUrl}/docs` });
 });
