@@ -20,6 +20,10 @@ export function createApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .setTitle('wechat-channel')
     .setDescription(DESCRIPTION)
     .setVersion('1')
+    .addTag('第三方平台 Component')
+    .addTag('授权 Authorizations')
+    .addTag('账号 Accounts')
+    .addTag('健康检查 Health')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'API 密钥 / API key' })
     .build();
   return SwaggerModule.createDocument(app, config);

@@ -65,12 +65,12 @@ if (updateOpenApi) {
 }
 
 const browserEnv = chromium ? { TEST_CHROMIUM: chromium } : {};
-const withoutBrowser = chromium ? [] : ['--testPathIgnorePatterns', 'browser'];
+const skipped = chromium ? String.raw`\.mysql\.e2e` : String.raw`\.mysql\.e2e|browser\.e2e`;
 if (!chromium) missing.push('Chromium (apt-get install chromium, or TEST_CHROMIUM)');
-jest('SQLite', [...(onlyE2e ? ['test/'] : []), ...withoutBrowser], browserEnv);
+jest('SQLite', [...(onlyE2e ? ['test/'] : []), '--testPathIgnorePatterns', skipped], browserEnv);
 
 if (await answers(mysqlUrl))
-  jest('MySQL', ['test/', '--testPathIgnorePatterns', 'browser|process'], {
+  jest('MySQL', ['test/', '--testPathIgnorePatterns', String.raw`browser\.e2e|process\.e2e`], {
     TEST_DATABASE_URL: mysqlUrl,
   });
 else missing.push(`MySQL or MariaDB at ${new URL(mysqlUrl).host} (TEST_MYSQL_URL)`);

@@ -107,12 +107,8 @@ function chooseAccount({ sandbox, url }: Visit): Answer {
         />
         <button class="choice" data-appid="${account.appid}">
           <span class="avatar" aria-hidden="true">${account.nickname.slice(0, 1)}</span>
-          <span
-            >${account.nickname}<span class="en"
-              >${kindOf(account)} ·
-              ${account.appid}${account.authorization ? ' · 已授权' : ''}</span
-            ></span
-          >
+          <span>${account.nickname}<span class="en">${kindOf(account)} ·
+              ${account.appid}${account.authorization ? ' · 已授权' : ''}</span></span>
         </button>
       </form>`,
   );
@@ -141,8 +137,7 @@ function choosePermissions({ sandbox, form }: Visit): Answer {
   );
   const boxes = sets.map(
     (set) =>
-      html`<label
-        ><input type="checkbox" name="permission" value="${set}" checked />
+      html`<label><input type="checkbox" name="permission" value="${set}" checked />
         ${PERMISSION_SETS.get(set)?.name ?? set}</label
       >`,
   );
@@ -237,8 +232,7 @@ function home({ sandbox }: Visit): Answer {
         </p>
         <form
           method="post"
-          action="${account.authorization ? '/_home/cancel' : '/_home/authorize'}"
-        >
+          action="${account.authorization ? '/_home/cancel' : '/_home/authorize'}">
           <input type="hidden" name="appid" value="${account.appid}" />
           <button class="plain">
             ${account.authorization ? '取消授权 / Cancel' : '从控制台授权 / Authorize from the console'}

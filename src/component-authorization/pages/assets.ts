@@ -38,6 +38,7 @@ p { margin: 8px 0; }
   background: var(--brand); color: var(--brand-ink); font-weight: 600; text-decoration: none; text-align: center;
 }
 .button.second { background: transparent; color: var(--brand); }
+.link { display: inline-block; padding: 10px 0; }
 .button:hover { filter: brightness(1.08); }
 a { color: var(--brand); }
 a:focus-visible { outline: 3px solid #2b7de9; outline-offset: 3px; border-radius: 6px; }
@@ -62,6 +63,7 @@ a:focus-visible { outline: 3px solid #2b7de9; outline-offset: 3px; border-radius
 .outcome { font-size: 22px; font-weight: 700; margin: 0 0 8px; }
 .good { color: var(--good); }
 .bad { color: var(--bad); }
+.warning .soft { color: inherit; }
 .warning { background: var(--warn-back); color: var(--warn); border-radius: 10px; padding: 8px 16px; margin: 12px 0; }
 @media (min-width: 720px) {
   .ways { grid-template-columns: 1fr 1fr; }

@@ -50,7 +50,7 @@ export async function renderLaunchPage(model: LaunchPageModel): Promise<string> 
 async function asking(model: LaunchPageModel): Promise<Html> {
   const { lang, form, accountType, onlyAppid, onlyNickname, selfUrl, expiresAt } = model;
   const say = (text: Text): string => inLang(text, lang);
-  const ways = [await scanWay(model), await phoneWay(model)];
+  const ways = [scanWay(model), await phoneWay(model)];
   return html`<p class="lead">${say(T.launchLead)}</p>
     ${
       onlyAppid &&
@@ -70,8 +70,7 @@ async function asking(model: LaunchPageModel): Promise<Html> {
       class="card"
       id="status"
       data-state-url="${selfUrl}/state?lang=${lang}"
-      data-expires-at="${expiresAt.toISOString()}"
-    >
+      data-expires-at="${expiresAt.toISOString()}">
       <h2>${say(T.statusTitle)}</h2>
       <p class="waiting" role="status" aria-live="polite">${say(T.pending)}</p>
       <p class="soft">
@@ -79,13 +78,9 @@ async function asking(model: LaunchPageModel): Promise<Html> {
         <time datetime="${expiresAt.toISOString()}">${clockTime(expiresAt, lang)}</time>
         <span id="countdown"></span>
       </p>
-      <noscript
-        ><p>
-          <a href="${selfUrl}?lang=${lang}${form === 'phone' ? '&form=phone' : ''}"
-            >${say(T.refresh)}</a
-          >
-        </p></noscript
-      >
+      <noscript><p>
+          <a href="${selfUrl}?lang=${lang}${form === 'phone' ? '&form=phone' : ''}">${say(T.refresh)}</a>
+        </p></noscript>
     </section>
     <section class="card">
       <h2>${say(T.permissionsTitle)}</h2>
@@ -94,14 +89,12 @@ async function asking(model: LaunchPageModel): Promise<Html> {
     </section>`;
 }
 
-async function scanWay({ lang, form, scanUrl }: LaunchPageModel): Promise<Html> {
+function scanWay({ lang, form, scanUrl }: LaunchPageModel): Html {
   const isFirst = form === 'desktop';
   return html`<section class="card way">
     <h2>${inLang(T.scanTitle, lang)}</h2>
     <p class="soft">${inLang(T.scanHint, lang)}</p>
-    <a id="scan-link" class="button${isFirst ? '' : ' second'}" href="${scanUrl}"
-      >${inLang(T.scanButton, lang)}</a
-    >
+    <a id="scan-link" class="button${isFirst ? '' : ' second'}" href="${scanUrl}">${inLang(T.scanButton, lang)}</a>
   </section>`;
 }
 
@@ -110,7 +103,7 @@ async function phoneWay({ lang, form, phoneUrl, mobileUrl }: LaunchPageModel): P
   const code = isFirst
     ? null
     : html`<div class="qr" role="img" aria-label="${inLang(T.qrLabel, lang)}">
-        ${new Html(await QRCode.toString(`${mobileUrl}`, { type: 'svg', margin: 2, width: 168 }))}
+        ${new Html(await QRCode.toString(mobileUrl, { type: 'svg', margin: 2, width: 168 }))}
       </div>`;
   return html`<section class="card way">
     <h2>${inLang(T.phoneTitle, lang)}</h2>
@@ -118,9 +111,7 @@ async function phoneWay({ lang, form, phoneUrl, mobileUrl }: LaunchPageModel): P
       ${code}
       <div>
         <p class="soft">${inLang(isFirst ? T.phoneHere : T.phoneHint, lang)}</p>
-        <a id="phone-link" class="button${isFirst ? '' : ' second'}" href="${phoneUrl}"
-          >${inLang(T.phoneButton, lang)}</a
-        >
+        <a id="phone-link" class="${isFirst ? 'button' : 'link'}" href="${phoneUrl}">${inLang(T.phoneButton, lang)}</a>
       </div>
     </div>
   </section>`;
@@ -133,8 +124,7 @@ function permissions(accountType: AccountType, lang: Lang): Html {
       ${MINIMUM_PERMISSIONS[accountType].map(
         ({ id, name, purpose }) =>
           html`<li>
-            <span><bdi>${name}</bdi> <span class="soft">#${id}</span></span
-            ><span class="soft">${inLang(purpose, lang)}</span>
+            <span><bdi>${name}</bdi> <span class="soft">#${id}</span></span><span class="soft">${inLang(purpose, lang)}</span>
           </li>`,
       )}
     </ul>`;
@@ -160,11 +150,10 @@ function result({ lang, status, account, failure }: LaunchPageModel): Html {
 
 /** In Chinese time, which is what WeChat's administrators live by. */
 function clockTime(at: Date, lang: Lang): string {
-  return new Intl.DateTimeFormat(lang, {
+  const time = new Intl.DateTimeFormat('en-GB', {
     timeZone: 'Asia/Shanghai',
     hour: '2-digit',
     minute: '2-digit',
-    hourCycle: 'h23',
-    timeZoneName: 'shortOffset',
   }).format(at);
+  return `${time} ${inLang(T.chineseTime, lang)}`;
 }

@@ -54,8 +54,7 @@ export function accountCard(account: PageAccount, lang: Lang): Html {
   return html`<div class="account">
       ${avatar(account)}
       <div>
-        <strong><bdi>${nickname || say(T.unnamed)}</bdi></strong
-        ><span class="soft">${kind} · ${appid}</span>
+        <strong><bdi>${nickname || say(T.unnamed)}</bdi></strong><span class="soft">${kind} · ${appid}</span>
       </div>
     </div>
     ${

@@ -33,7 +33,7 @@ export const T = {
   permissionsTitle: text('将请求的最低权限', 'The permissions that are needed'),
   officialAccount: text('公众号', 'Official account'),
   miniProgram: text('小程序', 'Mini-program'),
-  scanTitle: text('在电脑上授权', 'On this computer'),
+  scanTitle: text('在电脑上授权', 'On a computer'),
   scanHint: text(
     '打开微信的二维码页面，再用手机微信扫码。',
     "Opens WeChat's page with a QR code to scan with your phone.",
@@ -60,6 +60,7 @@ export const T = {
     'Ask whoever sent you the link for a new one.',
   ),
   validUntil: text('有效期至', 'Valid until'),
+  chineseTime: text('（北京时间）', '(Beijing time)'),
   refresh: text('刷新状态', 'Refresh the status'),
   complete: text('所需权限已全部授予。', 'Every permission that is needed was granted.'),
   missing: text('还缺少以下权限：', 'These permissions are missing:'),

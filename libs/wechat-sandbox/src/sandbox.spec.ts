@@ -1,0 +1,570 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { request } from 'undici';
+import WXBizMsgCrypt from 'wechat-crypto';
+
+import { type SandboxAccount, WechatSandbox } from './index.js';
+
+const component = {
+  appid: 'wx0c0ffee0c0ffee00',
+  appSecret: 'sandbox0secret0sandbox0secret000',
+  token: 'sandboxToken2026',
+  encodingAesKey: 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG',
+};
+const SERVICE_ACCOUNT = 'wx1badb002feedface';
+const MINI_PROGRAM = 'wx3c0ffee53c0ffee5';
+const HOUR_MS = 3_600_000;
+
+let sandbox: WechatSandbox;
+let now: number;
+let receiver: Server;
+let received: { query: URLSearchParams; body: string }[];
+let receiverStatus: number;
+
+beforeEach(async () => {
+  now = Date.UTC(2026, 0, 31, 15);
+  received = [];
+  receiverStatus = 200;
+  receiver = createServer((incoming, response) => {
+    const chunks: Buffer[] = [];
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+    incoming.on('end', () => {
+      received.push({
+        query: new URL(incoming.url ?? '', 'http://x').searchParams,
+        body: Buffer.concat(chunks).toString(),
+      });
+      response.writeHead(receiverStatus).end('success');
+    });
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+  sandbox = await WechatSandbox.start({
+    component,
+    launchDomain: 'channel.test',
+    eventsUrl: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/events`,
+    now: () => now,
+    pushRetryDelaysMs: [0, 0],
+  });
+});
+
+afterEach(async () => {
+  await sandbox.stop();
+  receiver.closeAllConnections();
+  await new Promise((resolve) => receiver.close(resolve));
+});
+
+type Answer = Record<string, unknown> & { errcode?: number };
+
+async function call(path: string, body: object | string | null, token?: string): Promise<Answer> {
+  const response = await request(`${sandbox.url}/cgi-bin${path}`, {
+    method: 'POST',
+    query: token === undefined ? {} : { access_token: token },
+    body: body === null ? '' : typeof body === 'string' ? body : JSON.stringify(body),
+  });
+  return (await response.body.json()) as Answer;
+}
+
+const own = { component_appid: component.appid };
+
+async function componentToken(): Promise<string> {
+  await sandbox.pushTicket('ticket@@@now');
+  const answer = await call('/component/api_component_token', {
+    ...own,
+    component_appsecret: component.appSecret,
+    component_verify_ticket: 'ticket@@@now',
+  });
+  return String(answer['component_access_token']);
+}
+
+async function exchanged(
+  appid: string,
+): Promise<{ token: string; accessToken: string; refreshToken: string; authCode: string }> {
+  const token = await componentToken();
+  const { authCode } = sandbox.authorize({ appid, preAuthCode: null, push: false });
+  const answer = await call(
+    '/component/api_query_auth',
+    { ...own, authorization_code: authCode },
+    token,
+  );
+  const info = answer['authorization_info'] as Record<string, string>;
+  return {
+    token,
+    authCode,
+    accessToken: info['authorizer_access_token'] ?? '',
+    refreshToken: info['authorizer_refresh_token'] ?? '',
+  };
+}
+
+describe('the component API', () => {
+  it('gives a token for the ticket that was pushed, until it is twelve hours old', async () => {
+    const ask = (ticket: string, secret = component.appSecret) =>
+      call('/component/api_component_token', {
+        ...own,
+        component_appsecret: secret,
+        component_verify_ticket: ticket,
+      });
+    expect(await ask('ticket@@@never')).toMatchObject({ errcode: 61006 });
+    await sandbox.pushTicket('ticket@@@a');
+    expect(await ask('ticket@@@a')).toMatchObject({
+      component_access_token: expect.any(String),
+      expires_in: 7200,
+    });
+    expect(await ask('ticket@@@a', 'wrong')).toMatchObject({ errcode: 40125 });
+    now += 12 * HOUR_MS + 1;
+    expect(await ask('ticket@@@a')).toMatchObject({ errcode: 61005 });
+  });
+
+  it('retires a token when the next one is fetched, and ends it after two hours', async () => {
+    const first = await componentToken();
+    const second = await componentToken();
+    expect(await call('/component/api_create_preauthcode', own, first)).toMatchObject({
+      errcode: 40001,
+    });
+    expect(await call('/component/api_create_preauthcode', own, second)).toMatchObject({
+      expires_in: 1800,
+    });
+    now += 2 * HOUR_MS + 1;
+    expect(await call('/component/api_create_preauthcode', own, second)).toMatchObject({
+      errcode: 42001,
+    });
+  });
+
+  it('checks method, body and token in that order, with a rid that can be looked up', async () => {
+    const token = await componentToken();
+    const got = await request(`${sandbox.url}/cgi-bin/component/api_create_preauthcode`);
+    expect(await got.body.json()).toMatchObject({ errcode: 43002 });
+    expect(await call('/component/api_create_preauthcode', null, token)).toMatchObject({
+      errcode: 44002,
+    });
+    expect(await call('/component/api_create_preauthcode', '{', token)).toMatchObject({
+      errcode: 47001,
+    });
+    expect(await call('/component/api_create_preauthcode', own)).toMatchObject({ errcode: 41001 });
+    const refused = await call('/component/api_create_preauthcode', own, 'unknown');
+    expect(refused).toMatchObject({ errcode: 40001 });
+    const rid = /rid: ([0-9a-f-]{26})$/.exec(String(refused['errmsg']))?.[1];
+    expect(await call('/openapi/rid/get', { rid }, token)).toMatchObject({
+      request: { request_url: '/cgi-bin/component/api_create_preauthcode' },
+    });
+    expect(
+      await call('/openapi/rid/get', { rid: '00000000-00000000-00000000' }, token),
+    ).toMatchObject({ errcode: 76001 });
+    expect(await call('/openapi/rid/get', { rid: 'x' }, token)).toMatchObject({ errcode: 76002 });
+    expect(await call('/nothing', own, token)).toMatchObject({ errcode: 40066 });
+  });
+
+  it('tells the two kinds of token apart', async () => {
+    const { token, accessToken } = await exchanged(SERVICE_ACCOUNT);
+    expect(await call('/component/api_create_preauthcode', own, accessToken)).toMatchObject({
+      errcode: 61014,
+    });
+    expect(await call('/message/custom/send', { touser: 'o' }, token)).toMatchObject({
+      errcode: 61015,
+    });
+  });
+
+  it('exchanges a code once, while it lives', async () => {
+    const { token, authCode } = await exchanged(SERVICE_ACCOUNT);
+    const ask = (code: string) =>
+      call('/component/api_query_auth', { ...own, authorization_code: code }, token);
+    expect(await ask(authCode)).toMatchObject({ errcode: 61009 });
+    expect(await ask('queryauthcode@@@unknown')).toMatchObject({ errcode: 61009 });
+    const late = sandbox.authorize({ appid: MINI_PROGRAM, preAuthCode: null, push: false });
+    now += HOUR_MS + 1;
+    expect(await ask(late.authCode)).toMatchObject({ errcode: 61010 });
+  });
+
+  it('kills the old access token at a refresh, and takes only the right refresh token', async () => {
+    const { token, accessToken, refreshToken } = await exchanged(SERVICE_ACCOUNT);
+    const other = await exchanged(MINI_PROGRAM);
+    const refresh = (appid: string, value: string) =>
+      call(
+        '/component/api_authorizer_token',
+        { ...own, authorizer_appid: appid, authorizer_refresh_token: value },
+        other.token,
+      );
+    expect(token).not.toBe(other.token);
+    expect(await refresh(SERVICE_ACCOUNT, refreshToken)).toMatchObject({
+      authorizer_refresh_token: refreshToken,
+      expires_in: 7200,
+    });
+    expect(await call('/clear_quota', { appid: SERVICE_ACCOUNT }, accessToken)).toMatchObject({
+      errcode: 40001,
+    });
+    expect(await refresh(SERVICE_ACCOUNT, other.refreshToken)).toMatchObject({ errcode: 61023 });
+    expect(await refresh(SERVICE_ACCOUNT, '')).toMatchObject({ errcode: 61023 });
+    expect(await refresh('wx2b00b1e52b00b1e5', refreshToken)).toMatchObject({ errcode: 61003 });
+    sandbox.rotateRefreshToken(SERVICE_ACCOUNT);
+    const rotated = await refresh(SERVICE_ACCOUNT, refreshToken);
+    expect(rotated['authorizer_refresh_token']).not.toBe(refreshToken);
+    now += 5 * 60_000 + 1;
+    expect(await refresh(SERVICE_ACCOUNT, refreshToken)).toMatchObject({ errcode: 61023 });
+  });
+
+  it('gives a new refresh token with every authorization, and shows none before an exchange', async () => {
+    const { token, refreshToken, accessToken } = await exchanged(SERVICE_ACCOUNT);
+    sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: null, push: false });
+    sandbox.authorize({ appid: MINI_PROGRAM, preAuthCode: null, push: false });
+    expect(await call('/clear_quota', { appid: SERVICE_ACCOUNT }, accessToken)).toMatchObject({
+      errcode: 40001,
+    });
+    const list = await call(
+      '/component/api_get_authorizer_list',
+      { ...own, offset: 0, count: 500 },
+      token,
+    );
+    const tokens = Object.fromEntries(
+      (list['list'] as { authorizer_appid: string; refresh_token: string }[]).map((item) => [
+        item.authorizer_appid,
+        item.refresh_token,
+      ]),
+    );
+    expect(tokens[MINI_PROGRAM]).toBe('');
+    expect(tokens[SERVICE_ACCOUNT]).not.toBe(refreshToken);
+    expect(tokens[SERVICE_ACCOUNT]).toMatch(/^refreshtoken@@@/);
+  });
+
+  it('lists in pages of 500 at the most', async () => {
+    const token = await componentToken();
+    for (let n = 0; n < 1200; n++) {
+      const appid = `wx${n.toString(16).padStart(16, '0')}`;
+      sandbox.addAccount({ appid });
+      sandbox.authorize({ appid, preAuthCode: null, push: false });
+    }
+    const page = async (offset: number, count: number): Promise<Answer> =>
+      call('/component/api_get_authorizer_list', { ...own, offset, count }, token);
+    expect(await page(0, 501)).toMatchObject({ errcode: 40170 });
+    const sizes = await Promise.all(
+      [0, 500, 1000, 1500].map(
+        async (offset) => ((await page(offset, 500))['list'] as object[]).length,
+      ),
+    );
+    expect(sizes).toEqual([500, 500, 200, 0]);
+  });
+
+  it('forgets everything of an account that cancels', async () => {
+    const { token, accessToken } = await exchanged(SERVICE_ACCOUNT);
+    sandbox.cancel(SERVICE_ACCOUNT, { push: false });
+    expect(
+      await call(
+        '/component/api_get_authorizer_info',
+        { ...own, authorizer_appid: SERVICE_ACCOUNT },
+        token,
+      ),
+    ).toMatchObject({ errcode: 61003 });
+    expect(await call('/clear_quota', { appid: SERVICE_ACCOUNT }, accessToken)).toMatchObject({
+      errcode: 40001,
+    });
+  });
+});
+
+describe('quotas', () => {
+  it('end the day with 45009 until they are reset, ten times a Shanghai month', async () => {
+    const { accessToken, token } = await exchanged(SERVICE_ACCOUNT);
+    sandbox.data.dailyLimits['/cgi-bin/message/custom/send'] = 2;
+    const sendTo = () => call('/message/custom/send', { touser: 'oPerson' }, accessToken);
+    expect([await sendTo(), await sendTo(), await sendTo()].map(({ errcode }) => errcode)).toEqual([
+      0, 0, 45009,
+    ]);
+    const figures = await call(
+      '/openapi/quota/get',
+      { cgi_path: '/cgi-bin/message/custom/send' },
+      accessToken,
+    );
+    expect(figures).toMatchObject({ quota: { daily_limit: 2, used: 2, remain: 0 } });
+    expect(
+      await call('/openapi/quota/get', { cgi_path: 'https://x/y' }, accessToken),
+    ).toMatchObject({ errcode: 76003 });
+    expect(await call('/openapi/quota/get', { cgi_path: '/nothing' }, accessToken)).toMatchObject({
+      errcode: 76021,
+    });
+    const reset = () => call('/clear_quota', { appid: SERVICE_ACCOUNT }, accessToken);
+    expect(await reset()).toEqual({ errcode: 0, errmsg: 'ok' });
+    expect(await sendTo()).toMatchObject({ errcode: 0 });
+    const bySecret = () =>
+      call('/component/clear_quota/v2', {
+        ...own,
+        appsecret: component.appSecret,
+        appid: SERVICE_ACCOUNT,
+      });
+    for (let n = 0; n < 9; n++) expect(await bySecret()).toMatchObject({ errcode: 0 });
+    expect(await reset()).toMatchObject({ errcode: 48006 });
+    expect(await call('/clear_quota', { appid: MINI_PROGRAM }, token)).toMatchObject({
+      errcode: 40013,
+    });
+    now += HOUR_MS; // Shanghai is eight hours ahead: 31 January 15:00 UTC is its last hour.
+    expect(await reset()).toMatchObject({ errcode: 0 });
+  });
+
+  it('refuses an API whose permission was not granted', async () => {
+    const token = await componentToken();
+    const { authCode } = sandbox.authorize({
+      appid: SERVICE_ACCOUNT,
+      preAuthCode: null,
+      permissionIds: [2],
+      push: false,
+    });
+    const answer = await call(
+      '/component/api_query_auth',
+      { ...own, authorization_code: authCode },
+      token,
+    );
+    const { authorizer_access_token: accessToken } = answer['authorization_info'] as Record<
+      string,
+      string
+    >;
+    expect(await call('/message/custom/send', { touser: 'o' }, accessToken)).toMatchObject({
+      errcode: 61007,
+    });
+  });
+});
+
+describe('faults', () => {
+  const path = '/cgi-bin/component/api_start_push_ticket';
+  const start = () =>
+    request(`${sandbox.url}${path}`, {
+      method: 'POST',
+      body: JSON.stringify({ ...own, component_secret: component.appSecret }),
+      signal: AbortSignal.timeout(200),
+    });
+
+  it.each([
+    ['errcode', async () => ((await (await start()).body.json()) as Answer).errcode, -1],
+    ['http_500', async () => (await start()).statusCode, 500],
+    ['not_json', async () => (await (await start()).body.text()).slice(0, 6), '<html>'],
+    ['delay', async () => ((await (await start()).body.json()) as Answer).errcode, 0],
+    ['reset', async () => start().catch(() => 'broken'), 'broken'],
+    ['hang', async () => start().catch(() => 'broken'), 'broken'],
+    ['lost_answer', async () => start().catch(() => 'broken'), 'broken'],
+  ] as const)('%s spoils one call', async (kind, act, expected) => {
+    sandbox.faults.add({ path: '/cgi-bin/component/*', kind, delayMs: 1 });
+    expect(await act()).toBe(expected);
+    expect((await start()).statusCode).toBe(200);
+    await sandbox.settled();
+    // The ticket of the second call, and of those faults after which the effect stands.
+    expect(received).toHaveLength(kind === 'delay' || kind === 'lost_answer' ? 2 : 1);
+  });
+
+  it('strike only the account they are for', async () => {
+    const token = await componentToken();
+    for (const appid of [SERVICE_ACCOUNT, MINI_PROGRAM])
+      sandbox.authorize({ appid, preAuthCode: null, push: false });
+    sandbox.faults.add({
+      path: '/cgi-bin/component/api_get_authorizer_info',
+      appid: MINI_PROGRAM,
+      kind: 'errcode',
+      errcode: -1,
+    });
+    const info = (appid: string) =>
+      call('/component/api_get_authorizer_info', { ...own, authorizer_appid: appid }, token);
+    expect(await info(SERVICE_ACCOUNT)).toHaveProperty('authorizer_info');
+    expect(await info(MINI_PROGRAM)).toMatchObject({ errcode: -1 });
+    expect(await info(MINI_PROGRAM)).toHaveProperty('authorizer_info.MiniProgramInfo');
+  });
+});
+
+describe('pushes', () => {
+  it('are signed and encrypted as the independent implementation does it', async () => {
+    expect(await sandbox.pushTicket('ticket@@@x')).toEqual({
+      attempts: [{ status: 200, body: 'success' }],
+      delivered: true,
+    });
+    const { query, body } = received[0] ?? { query: new URLSearchParams(), body: '' };
+    const encrypted = /<Encrypt><!\[CDATA\[(.*)\]\]><\/Encrypt>/.exec(body)?.[1] ?? '';
+    const independent = new WXBizMsgCrypt(
+      component.token,
+      component.encodingAesKey,
+      component.appid,
+    );
+    expect(query.get('msg_signature')).toBe(
+      independent.getSignature(query.get('timestamp') ?? '', query.get('nonce') ?? '', encrypted),
+    );
+    const { message, id } = independent.decrypt(encrypted);
+    expect(id).toBe(component.appid);
+    expect(message).toContain(
+      '<ComponentVerifyTicket><![CDATA[ticket@@@x]]></ComponentVerifyTicket>',
+    );
+  });
+
+  it('are sent three times at the most, the same content under new signatures', async () => {
+    receiverStatus = 503;
+    expect(await sandbox.pushTicket()).toMatchObject({
+      attempts: [{ status: 503 }, { status: 503 }, { status: 503 }],
+      delivered: false,
+    });
+    expect(new Set(received.map(({ query }) => query.get('msg_signature'))).size).toBe(3);
+  });
+
+  it('tell of an authorization once, of a change, and of a cancellation, but not of nothing', async () => {
+    const events = (): (string | undefined)[] =>
+      received.map(({ body }) => {
+        const encrypted = /<Encrypt><!\[CDATA\[(.*)\]\]>/.exec(body)?.[1] ?? '';
+        const { message } = new WXBizMsgCrypt(
+          component.token,
+          component.encodingAesKey,
+          component.appid,
+        ).decrypt(encrypted);
+        return /<InfoType><!\[CDATA\[(\w+)/.exec(message)?.[1];
+      });
+    await sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: null }).pushed;
+    await sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: null }).pushed;
+    await sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: null, permissionIds: [1] })
+      .pushed;
+    await sandbox.cancel(SERVICE_ACCOUNT).pushed;
+    expect(events()).toEqual(['authorized', 'updateauthorized', 'unauthorized']);
+  });
+});
+
+describe('the scan page', () => {
+  async function scanUrl(over: Record<string, string> = {}): Promise<string> {
+    const token = await componentToken();
+    const { pre_auth_code: code } = await call('/component/api_create_preauthcode', own, token);
+    const query = new URLSearchParams({
+      component_appid: component.appid,
+      pre_auth_code: String(code),
+      redirect_uri: 'http://channel.test/back/s?x=1',
+      auth_type: '3',
+      ...over,
+    });
+    return `${sandbox.url}/cgi-bin/componentloginpage?${query.toString()}`;
+  }
+  const visit = async (
+    url: string,
+    referer?: string,
+  ): Promise<{ status: number; text: string }> => {
+    const response = await request(url, { headers: referer === undefined ? {} : { referer } });
+    return { status: response.statusCode, text: await response.body.text() };
+  };
+  const post = (path: string, fields: Record<string, string> | [string, string][]) =>
+    request(`${sandbox.url}${path}`, {
+      method: 'POST',
+      body: new URLSearchParams(fields).toString(),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    });
+  const sessionOf = (text: string): string =>
+    /name="session"\s+value="([^"]+)"/.exec(text)?.[1] ?? '';
+
+  it('refuses a visit that does not come from our page, and says from where it came', async () => {
+    const url = await scanUrl();
+    expect(await visit(url)).toMatchObject({
+      status: 403,
+      text: expect.stringContaining('授权入口页所在域名：空'),
+    });
+    expect(await visit(url, 'https://evil.test/')).toMatchObject({
+      status: 403,
+      text: expect.stringContaining('evil.test'),
+    });
+    expect(await visit(url, 'http://channel.test/')).toMatchObject({ status: 200 });
+  });
+
+  it.each([
+    ['another component', { component_appid: 'wx1' }],
+    ['a code that is unknown', { pre_auth_code: 'preauthcode@@@no' }],
+    ['a return to another domain', { redirect_uri: 'https://evil.test/back' }],
+  ])('refuses %s', async (_case, over) => {
+    expect((await visit(await scanUrl(over), 'http://channel.test/')).status).toBe(403);
+  });
+
+  it('refuses a code that has expired', async () => {
+    const url = await scanUrl();
+    now += 1_800_001;
+    expect(await visit(url, 'http://channel.test/')).toMatchObject({
+      status: 403,
+      text: expect.stringContaining('已过期'),
+    });
+  });
+
+  it.each([
+    [{ auth_type: '1' }, [true, false]],
+    [{ auth_type: '2' }, [false, true]],
+    [{ auth_type: '3' }, [true, true]],
+    [{ auth_type: '1', biz_appid: MINI_PROGRAM }, [false, true]],
+  ])('offers the accounts of %j', async (over, expected) => {
+    const { text } = await visit(await scanUrl(over), 'http://channel.test/');
+    expect([SERVICE_ACCOUNT, MINI_PROGRAM].map((appid) => text.includes(appid))).toEqual(expected);
+  });
+
+  it('sends the browser back with a code, once', async () => {
+    const url = await scanUrl({ category_id_list: '1|7' });
+    const session = sessionOf((await visit(url, 'http://channel.test/')).text);
+    const choose = await post('/_scan/permissions', { session, appid: SERVICE_ACCOUNT });
+    const boxes = [
+      ...(await choose.body.text()).matchAll(/name="permission"\s+value="(\d+)"/g),
+    ].map(([, id]) => id);
+    expect(boxes).toEqual(['1', '7']);
+    const fields: [string, string][] = [
+      ['session', session],
+      ['appid', SERVICE_ACCOUNT],
+      ['permission', '1'],
+    ];
+    const confirmed = await post('/_scan/confirm', fields);
+    expect(confirmed.statusCode).toBe(303);
+    expect(String(confirmed.headers['location'])).toMatch(
+      /^http:\/\/channel\.test\/back\/s\?x=1&auth_code=queryauthcode/,
+    );
+    await confirmed.body.dump();
+    expect(sandbox.account(SERVICE_ACCOUNT).authorization?.permissionIds).toEqual([1]);
+    const again = await post('/_scan/confirm', fields);
+    expect(again.statusCode).toBe(403);
+    await again.body.dump();
+    expect((await visit(url, 'http://channel.test/')).text).toContain('已使用');
+  });
+});
+
+describe('the control API', () => {
+  const control = async (
+    command: string,
+    body: object = {},
+  ): Promise<{ status: number; body: Record<string, unknown> }> => {
+    const response = await request(`${sandbox.url}/_sandbox/${command}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+    });
+    return {
+      status: response.statusCode,
+      body: (await response.body.json()) as Record<string, unknown>,
+    };
+  };
+
+  it('scripts everything from outside', async () => {
+    expect((await control('account', { appid: 'wxffffffffffffffff', nickname: '新' })).status).toBe(
+      200,
+    );
+    expect((await control('authorize', { appid: 'wxffffffffffffffff' })).body).toMatchObject({
+      push: { delivered: true },
+    });
+    expect(
+      (await control('fault', { path: '/cgi-bin/*', kind: 'errcode', errcode: -1 })).status,
+    ).toBe(200);
+    expect(await call('/component/api_component_token', own)).toMatchObject({ errcode: -1 });
+    expect((await control('advance', { seconds: 60 })).body).toEqual({ clockOffsetMs: 60_000 });
+    expect(sandbox.now()).toBe(now + 60_000);
+    expect((await control('cancel', { appid: 'wxffffffffffffffff' })).body).toMatchObject({
+      push: { delivered: true },
+    });
+    const state = (await control('state')).body as { accounts: SandboxAccount[] };
+    expect(
+      state.accounts.find(({ appid }) => appid === 'wxffffffffffffffff')?.authorization,
+    ).toBeNull();
+    const journal = (await control('journal')).body as unknown as {
+      path: string;
+      errcode: number;
+    }[];
+    expect(journal).toMatchObject([
+      { path: '/cgi-bin/component/api_component_token', errcode: -1 },
+    ]);
+  });
+
+  it('says what it cannot do', async () => {
+    expect(await control('nothing')).toMatchObject({
+      status: 404,
+      body: { commands: expect.arrayContaining(['state', 'fault']) },
+    });
+    expect(await control('cancel', { appid: 'wx0' })).toMatchObject({ status: 400 });
+    expect(await control('cancel')).toMatchObject({
+      status: 400,
+      body: { error: '"appid" is missing' },
+    });
+  });
+});

@@ -1,0 +1,162 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+
+import { until } from './helpers.js';
+import { freePort, Program } from './processes.js';
+
+// oxlint-disable-next-line node/no-process-env -- test/run.mjs looks for a Chromium and says where it is
+const { env } = process;
+const { TEST_CHROMIUM: executablePath = '/usr/bin/chromium', TEST_SCREENSHOTS: screenshots } = env;
+const NO_NETWORK = [
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+let folder: string;
+let quickstart: Program;
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+/** What the page complained of: a blocked script or style is a fault of ours. */
+const complaints: string[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'channel-browser-'));
+  const args = ['--port', String(await freePort()), '--sandbox-port', String(await freePort())];
+  quickstart = Program.start('libs/wechat-sandbox/src/quickstart.js', { args, cwd: folder });
+  browser = await chromium.launch({
+    executablePath,
+    args: ['--no-sandbox', '--disable-gpu', ...NO_NETWORK],
+  });
+  await until(() => quickstart.output.includes('Ready'));
+  context = await browser.newContext({ locale: 'zh-CN', viewport: { width: 1280, height: 900 } });
+  page = await context.newPage();
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+}, 60_000);
+
+afterAll(async () => {
+  await browser?.close();
+  await quickstart?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const printed = (pattern: RegExp): string => pattern.exec(quickstart.output)?.[1] ?? '';
+
+async function look(name: string): Promise<void> {
+  if (screenshots)
+    await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
+}
+
+describe('a newcomer with a browser', () => {
+  it('authorizes an account from the page that the quick start prints', async () => {
+    await page.goto(printed(/(http:\S+\/authorize\/[\w-]+)/));
+    expect(await page.textContent('h1')).toContain('授权微信账号');
+    await look('launch-desktop');
+    const launch = page.url();
+    await page.click('#scan-link');
+    await look('sandbox-accounts');
+    await page.click('[data-appid="wx1badb002feedface"]');
+    await look('sandbox-permissions');
+    await page.uncheck('input[value="7"]');
+    await page.click('#confirm');
+    await page.waitForSelector('main[data-status="completed"]');
+    expect(await page.textContent('main')).toMatch(/示例花店.*群发与通知/s);
+    await look('callback-desktop');
+    await page.reload();
+    expect(await page.getAttribute('main', 'data-status')).toBe('completed');
+    await page.goto(launch);
+    expect(await page.getAttribute('main', 'data-status')).toBe('completed');
+    await look('launch-completed');
+  }, 60_000);
+
+  it('sees the account in Swagger UI, which remembers the key', async () => {
+    await page.goto(printed(/(http:\S+\/docs)/));
+    await page.click('.authorize');
+    await page.fill('.auth-container input', printed(/key: (\S+)/));
+    await page.click('.auth-btn-wrapper .authorize');
+    await page.click('.btn-done');
+    await page.reload();
+    const list = page.locator('.opblock', { hasText: '账号列表' });
+    await list.locator('.opblock-summary').click();
+    await list.locator('.execute').click();
+    await list.locator('.live-responses-table .response-col_status', { hasText: '200' }).waitFor();
+    expect(await list.locator('.live-responses-table').textContent()).toContain(
+      'wx1badb002feedface',
+    );
+    await look('swagger');
+  }, 60_000);
+
+  it('is refused by WeChat when the scan page is not reached from our page', async () => {
+    const scan = await page.evaluate(
+      async (key) => {
+        const made = await fetch('/api/v1/authorizations', {
+          method: 'POST',
+          headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+          body: '{"accountType":"mini_program"}',
+        });
+        return (await made.json()) as { launchUrl: string; mobileUrl: string };
+      },
+      printed(/key: (\S+)/),
+    );
+    await page.goto(scan.launchUrl);
+    const href = (await page.getAttribute('#scan-link', 'href')) ?? '';
+    const typed = await context.newPage();
+    const response = await typed.goto(href);
+    expect(response?.status()).toBe(403);
+    expect(await typed.textContent('#refusal')).toContain('授权入口页所在域名：空');
+    await typed.close();
+    complaints.length = 0;
+  }, 60_000);
+
+  it('authorizes on a phone while the desktop page waits and notices by itself', async () => {
+    const waiting = page.url();
+    const phone = await browser.newContext({
+      locale: 'en-US',
+      viewport: { width: 390, height: 844 },
+    });
+    const small = await phone.newPage();
+    await small.goto(`${waiting}?form=phone`);
+    expect(await small.textContent('h1')).toBe('Authorize a WeChat account');
+    expect(await small.evaluate('document.documentElement.scrollWidth <= window.innerWidth')).toBe(
+      true,
+    );
+    if (screenshots)
+      await small.screenshot({ path: join(screenshots, 'launch-phone-en.png'), fullPage: true });
+    await small.click('#phone-link');
+    await small.click('[data-appid="wx3c0ffee53c0ffee5"]');
+    if (screenshots)
+      await small.screenshot({ path: join(screenshots, 'sandbox-phone.png'), fullPage: true });
+    await small.click('#confirm');
+    await small.waitForSelector('main[data-status="completed"]');
+    if (screenshots)
+      await small.screenshot({ path: join(screenshots, 'callback-phone-en.png'), fullPage: true });
+    await phone.close();
+    await page.waitForSelector('main[data-status="completed"]', { timeout: 15_000 });
+    expect(await page.textContent('main')).toContain('示例花店商城');
+  }, 60_000);
+
+  it('reads everything but the live state without JavaScript', async () => {
+    const plain = await browser.newContext({ javaScriptEnabled: false, locale: 'zh-CN' });
+    const bare = await plain.newPage();
+    const home = printed(/sandbox: (\S+)/);
+    await bare.goto(`${printed(/(http:\S+\/authorize\/[\w-]+)/)}?lang=en`);
+    expect(await bare.textContent('main')).toContain('示例花店');
+    await bare.goto(home);
+    expect(await bare.textContent('main')).toContain('示例花店');
+    await plain.close();
+  }, 60_000);
+
+  it('meets no blocked script, style or picture on our pages', () => {
+    expect(complaints).toEqual([]);
+  });
+});
