@@ -7,6 +7,7 @@ import {
 } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 
+import { inTime } from '../common/in-time.js';
 import { inLang, pickLang } from '../common/text.js';
 import { ComponentService } from '../component-authorization/component.service.js';
 import { Database } from '../database/database.js';
@@ -47,7 +48,11 @@ export class HealthController {
     void reply.header('cache-control', 'no-store');
     const lang = pickLang(acceptLanguage);
     try {
-      const { ticket, accessToken, warnings } = await inTime(this.component.status(), DATABASE_MS);
+      const { ticket, accessToken, warnings } = await inTime(
+        this.component.status(),
+        DATABASE_MS,
+        () => new Error('the database is too slow'),
+      );
       return {
         status: 'ready',
         database: 'up',
@@ -68,12 +73,4 @@ export class HealthController {
       };
     }
   }
-}
-
-async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('too late')), ms);
-  });
-  return Promise.race([work, tooLate]).finally(() => clearTimeout(timer));
 }

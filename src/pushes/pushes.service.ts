@@ -14,7 +14,9 @@ import { Cron } from '@nestjs/schedule';
 import { v7 as uuidV7 } from 'uuid';
 
 import { Env } from '../../config/env.js';
+import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
+import { inTime } from '../common/in-time.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { Database } from '../database/database.js';
 import { PushHandlers } from './push-handlers.js';
@@ -23,6 +25,8 @@ import { PushesRepository } from './pushes.repository.js';
 
 /** A claimed push is another's again after this long: by then its handler has died with its process. */
 const CLAIM_MS = 120_000;
+/** WeChat waits five seconds for an answer. */
+const KEEP_WITHIN_MS = 4_000;
 const FIRST_RETRY_MS = 10_000;
 const LONGEST_RETRY_MS = 600_000;
 const MAX_ATTEMPTS = 12;
@@ -82,8 +86,13 @@ export class PushesService implements BeforeApplicationShutdown {
       receivedAt: now,
       handledAt: null,
     };
+    // A slow database must not make us late: WeChat then tries again, and what is kept after all is kept once.
+    await inTime(this.#keep(row, push), KEEP_WITHIN_MS, () => new AppError('storage_unavailable'));
+  }
+
+  async #keep(row: PushRow, push: Push): Promise<void> {
     const isNew = await this.pushes.insertOnce(row);
-    this.logger.info('push.received', { pushId: id, kind: push.kind, isNew });
+    this.logger.info('push.received', { pushId: row.id, kind: push.kind, isNew });
     if (isNew) this.#start(row, push);
   }
 
