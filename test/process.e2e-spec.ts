@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -124,7 +124,7 @@ describe('the service at start', () => {
 });
 
 describe('the service at its end', () => {
-  it('stops on SIGTERM with exit code 0', async () => {
+  it('stops on SIGTERM with exit code 0 and leaves one whole database file', async () => {
     const { service, url } = await start(serviceEnv(databaseUrl()));
     expect(
       (await fetch(`${url}/api/v1/accounts`, { headers: { authorization: `Bearer ${OWNER_KEY}` } }))
@@ -133,6 +133,11 @@ describe('the service at its end', () => {
     const startedAt = Date.now();
     await service.stop();
     expect(service.child.exitCode).toBe(0);
+    expect((await readdir(folder)).toSorted()).toEqual([
+      'channel.sqlite',
+      'channel.sqlite.lock',
+      'secret-keys',
+    ]);
     expect(Date.now() - startedAt).toBeLessThan(5_000);
   });
 });

@@ -11,8 +11,11 @@ const GUARDED = ['/api/', '/metrics'];
  */
 export function accessHook(access: AccessService) {
   return async (request: FastifyRequest, _reply: FastifyReply): Promise<void> => {
-    const { role } = request.routeOptions.config;
-    if (!role && !GUARDED.some((prefix) => request.url.startsWith(prefix))) return;
+    const { config, url } = request.routeOptions;
+    const { role } = config;
+    // By the route that was found, not by the address: that may be spelt in many ways.
+    const place = url ?? request.url;
+    if (!role && !GUARDED.some((prefix) => place.startsWith(prefix))) return;
     const tenant = request.headers['x-tenant-id'];
     request.caller = await access.authenticate(
       request.headers.authorization,

@@ -42,12 +42,15 @@ export async function openWriter(
 export async function openReader(writer: DataSource): Promise<DataSource> {
   const { options } = writer;
   if (options.type !== 'better-sqlite3') return writer;
-  const { prepareDatabase: _writes, ...rest } = options;
   return new DataSource({
-    ...rest,
-    readonly: true,
+    ...options,
     fileMustExist: true,
     migrations: [],
+    // Not opened as read-only: whichever connection closes last folds the write-ahead log into the file, and a
+    // read-only one would leave it beside it.
+    prepareDatabase: (db: { pragma(text: string): unknown }) => {
+      db.pragma('query_only = ON');
+    },
   }).initialize();
 }
 
