@@ -219,6 +219,13 @@ describe('GET /wechat/component/events', () => {
 });
 
 describe('a push whose handler fails', () => {
+  beforeAll(async () => {
+    // The tickets of the tests above are not WeChat's.
+    app.clock.advance(1_000);
+    await app.sandbox.pushTicket();
+    await app.settled();
+  });
+
   it('is tried again later and then has its effect once', async () => {
     const appid = 'wx00000000000fa11e';
     app.sandbox.addAccount({ appid });

@@ -24,8 +24,8 @@ export class ComponentTicketsRepository {
     await tx.createQueryBuilder().insert().into(ComponentTicket).values(row).orIgnore().execute();
   }
 
-  /** @returns false when the one that is kept is newer, and nothing was changed */
-  async replaceOlder(
+  /** Of two from the same second the later arrival stays. @returns false when the kept one is newer */
+  async replaceUnlessNewer(
     tx: Tx,
     appid: string,
     values: { ticket: string; issuedAt: Date; receivedAt: Date },
@@ -39,7 +39,7 @@ export class ComponentTicketsRepository {
         new Brackets((where) =>
           where
             .where('issued_at IS NULL')
-            .orWhere('issued_at < :issuedAt', { issuedAt: values.issuedAt }),
+            .orWhere('issued_at <= :issuedAt', { issuedAt: values.issuedAt }),
         ),
       )
       .execute();

@@ -134,7 +134,11 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
     const ticket = this.secrets.seal(push.ticket, ticketBinding(this.appid));
     const issuedAt = new Date(push.createTime * 1000);
     const isNewest = await this.db.write((tx) =>
-      this.tickets.replaceOlder(tx, this.appid, { ticket, issuedAt, receivedAt: this.clock.now() }),
+      this.tickets.replaceUnlessNewer(tx, this.appid, {
+        ticket,
+        issuedAt,
+        receivedAt: this.clock.now(),
+      }),
     );
     this.logger.info('component.ticket_received', { issuedAt, isNewest });
   }

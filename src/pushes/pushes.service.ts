@@ -93,7 +93,7 @@ export class PushesService implements BeforeApplicationShutdown {
   async #keep(row: PushRow, push: Push): Promise<void> {
     const isNew = await this.pushes.insertOnce(row);
     this.logger.info('push.received', { pushId: row.id, kind: push.kind, isNew });
-    if (isNew) this.#start(row, push);
+    if (isNew) this.#start(row, () => push);
   }
 
   /** Hands out again what a crash or a failing handler left behind. */
@@ -104,7 +104,7 @@ export class PushesService implements BeforeApplicationShutdown {
       if (!(await this.pushes.claim(row, new Date(this.clock.now().getTime() + CLAIM_MS))))
         continue;
       row.attempts += 1;
-      this.#start(row, this.#read(row));
+      this.#start(row, () => this.#read(row));
     }
     await this.settled();
   }
@@ -122,17 +122,17 @@ export class PushesService implements BeforeApplicationShutdown {
     return toPush(parseXml(this.secrets.open(row.content, contentOf(row.id))));
   }
 
-  #start(row: PushRow, push: Push): void {
-    const run = this.#handle(row, push);
+  #start(row: PushRow, read: () => Push): void {
+    const run = this.#handle(row, read);
     this.#running.add(run);
     void run.finally(() => this.#running.delete(run));
   }
 
   /** Never rejects: a failure that cannot even be written down is left to the sweep. */
-  async #handle(row: PushRow, push: Push): Promise<void> {
+  async #handle(row: PushRow, read: () => Push): Promise<void> {
     const fields = { pushId: row.id, kind: row.kind, attempts: row.attempts };
     try {
-      await this.#attempt(row, push);
+      await this.#attempt(row, read());
     } catch (error) {
       this.logger.error('push.handler_failed', { ...fields, ...errorFields(error) });
       const isParked = row.attempts >= MAX_ATTEMPTS;
