@@ -16,7 +16,7 @@ import { AppError, PROBLEMS } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { errorFields, Logger } from '../common/logger.js';
 import type { Text } from '../common/text.js';
-import { Database } from '../database/database.js';
+import { Database, type Tx } from '../database/database.js';
 import { TokensService } from '../tokens/tokens.service.js';
 import type { Account } from './account.entity.js';
 import { AccountsRepository } from './accounts.repository.js';
@@ -38,6 +38,17 @@ export interface SyncReport {
 }
 
 type Outcome = 'added' | 'updated' | 'unauthorized' | 'unchanged' | { code: string; detail: Text };
+
+/** What WeChat tells of an account, ready to be kept. */
+interface News {
+  details: ReturnType<typeof detailColumns>;
+  permissionIds: number[];
+  authorizedAt: Date;
+  /** Null when ours is the same. */
+  refreshToken: string | null;
+  /** The version that ours was compared at; null where we hold none. */
+  tokenVersion: number | null;
+}
 
 type RefreshTokens = Awaited<ReturnType<TokensService['readRefreshTokens']>>;
 
@@ -76,20 +87,10 @@ export class AccountsSyncService {
       ({ appid, authorizationState }) => authorizationState === 'authorized' && !listed.has(appid),
     );
     const outcomes = [
-      ...(await pMap(
-        visible,
-        async (item) =>
-          [
-            item.appid,
-            await this.#take(item, ours.get(item.appid) ?? null, refreshTokens),
-          ] as const,
-        { concurrency: DETAIL_CONCURRENCY },
+      ...(await this.#each(visible, (item) =>
+        this.#take(item, ours.get(item.appid) ?? null, refreshTokens),
       )),
-      ...(await pMap(
-        absent,
-        async (account) => [account.appid, await this.#confirmAbsence(account)] as const,
-        { concurrency: DETAIL_CONCURRENCY },
-      )),
+      ...(await this.#each(absent, (account) => this.#confirmAbsence(account))),
     ];
     return toReport(outcomes);
   }
@@ -136,6 +137,16 @@ export class AccountsSyncService {
     return this.tokens.withToken(appid, (token) => call(token, appid));
   }
 
+  #each<T extends { appid: string }>(
+    items: readonly T[],
+    work: (item: T) => Promise<Outcome>,
+  ): Promise<[string, Outcome][]> {
+    return pMap(items, async (item) => [item.appid, await work(item)], {
+      concurrency: DETAIL_CONCURRENCY,
+    });
+  }
+
+  /** @param account what we hold of it, read before WeChat was asked; null when it is new to us */
   async #take(
     item: AuthorizerListItem,
     account: Account | null,
@@ -143,59 +154,66 @@ export class AccountsSyncService {
   ): Promise<Outcome> {
     try {
       const { details, authorization } = await this.#readInfo(item.appid);
-      const refreshToken = authorization.refreshToken ?? item.refreshToken;
-      const before = refreshTokens.get(item.appid);
-      const isNewToken = refreshToken !== null && refreshToken !== before?.refreshToken;
       const { permissionIds } = authorization;
-      const isSame =
-        account && !isNewToken && isUpToDate(account, { ...detailColumns(details), permissionIds });
-      const now = this.clock.now();
-      const kept = await this.db.write(async (tx) => {
-        if (!account || account.authorizationState !== 'authorized') {
-          const authorizedAt = new Date(item.authorizedAt * 1000);
-          const changedAt = latest(authorizedAt, account?.authorizationChangedAt);
-          // An event that came while WeChat was asked knows better than the list.
-          const current = await this.repository.find(item.appid, tx);
-          if (
-            current?.authorizationChangedAt.getTime() !== account?.authorizationChangedAt.getTime()
-          )
-            return false;
-          await this.accounts.recordGrant(
-            tx,
-            {
-              appid: item.appid,
-              permissionIds,
-              tenantId: null,
-              askedType: null,
-              authorizedAt,
-              changedAt,
-            },
-            null,
-          );
-        } else if (
-          !(await this.repository.update(
-            tx,
-            item.appid,
-            { permissionIds },
-            account.authorizationChangedAt,
-          ))
-        ) {
-          return false;
-        }
-        await this.repository.update(tx, item.appid, {
-          ...detailColumns(details),
-          syncedAt: now,
-          ...(!isSame && { updatedAt: now }),
-        });
-        if (isNewToken)
-          await this.tokens.adopt(tx, item.appid, refreshToken, before?.version ?? null);
-        return true;
-      });
-      if (!kept) return 'unchanged';
-      return account ? (isSame ? 'unchanged' : 'updated') : 'added';
+      const before = refreshTokens.get(item.appid);
+      const refreshToken = authorization.refreshToken ?? item.refreshToken;
+      const news: News = {
+        details: detailColumns(details),
+        permissionIds,
+        authorizedAt: new Date(item.authorizedAt * 1000),
+        refreshToken: refreshToken === before?.refreshToken ? null : refreshToken,
+        tokenVersion: before?.version ?? null,
+      };
+      const isSame = account !== null && isUpToDate(account, news);
+      const isKept = await this.db.write((tx) => this.#keep(tx, item.appid, account, news, isSame));
+      if (isSame || !isKept) return 'unchanged';
+      return account ? 'updated' : 'added';
     } catch (error) {
       return this.#failure(item.appid, error);
     }
+  }
+
+  async #keep(
+    tx: Tx,
+    appid: string,
+    account: Account | null,
+    news: News,
+    isSame: boolean,
+  ): Promise<boolean> {
+    if (!(await this.#keepAuthorization(tx, appid, account, news))) return false;
+    const now = this.clock.now();
+    const seen = { ...news.details, syncedAt: now, ...(!isSame && { updatedAt: now }) };
+    await this.repository.update(tx, appid, seen);
+    if (news.refreshToken) {
+      await this.tokens.adopt(tx, appid, news.refreshToken, news.tokenVersion);
+    }
+    return true;
+  }
+
+  /** @returns false when an event came while WeChat was asked: it knows better than the list */
+  async #keepAuthorization(
+    tx: Tx,
+    appid: string,
+    account: Account | null,
+    { permissionIds, authorizedAt }: News,
+  ): Promise<boolean> {
+    const readAt = account?.authorizationChangedAt;
+    if (account?.authorizationState === 'authorized') {
+      return this.repository.update(tx, appid, { permissionIds }, readAt);
+    }
+    const current = await this.repository.find(appid, tx);
+    if (current?.authorizationChangedAt.getTime() !== readAt?.getTime()) return false;
+    const changedAt = latest(authorizedAt, readAt);
+    const grant = {
+      appid,
+      permissionIds,
+      tenantId: null,
+      askedType: null,
+      authorizedAt,
+      changedAt,
+    };
+    await this.accounts.recordGrant(tx, grant, null);
+    return true;
   }
 
   /** The list may have moved between its pages: an account is gone only when WeChat says so of this account. */
@@ -232,8 +250,10 @@ export class AccountsSyncService {
   }
 }
 
-function isUpToDate(account: Account, now: Partial<Account>): boolean {
-  return Object.entries(now).every(
+function isUpToDate(account: Account, news: News): boolean {
+  const { details, permissionIds, refreshToken } = news;
+  if (account.authorizationState !== 'authorized' || refreshToken !== null) return false;
+  return Object.entries({ ...details, permissionIds }).every(
     ([column, value]) => JSON.stringify(account[column as keyof Account]) === JSON.stringify(value),
   );
 }
