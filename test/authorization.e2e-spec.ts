@@ -461,6 +461,24 @@ describe('an exchange whose answer is lost', () => {
     app.sandbox.cancel(appid, { push: false });
   });
 
+  it('heals at a reload when WeChat stays away after the lost answer', async () => {
+    const appid = newAccount();
+    const begun = await begin(app);
+    const { authCode } = app.sandbox.authorize({
+      appid,
+      preAuthCode: begun.preAuthCode,
+      push: false,
+    });
+    app.sandbox.faults.add({ path: QUERY_AUTH, kind: 'lost_answer' });
+    app.sandbox.faults.add({ path: '/cgi-bin/component/*', kind: 'http_500', times: 2 });
+    const first = await app.page(callbackUrl(begun.redirectUri, authCode));
+    expect(statusOf(first.text)).toBe('pending');
+    const second = await app.page(callbackUrl(begun.redirectUri, authCode));
+    expect(statusOf(second.text)).toBe('completed');
+    expect((await getAuthorization(app, begun.id)).account?.appid).toBe(appid);
+    await expectUsableToken(appid);
+  });
+
   it('keeps the code for a reload while WeChat is away before the exchange', async () => {
     const appid = newAccount();
     const begun = await begin(app);

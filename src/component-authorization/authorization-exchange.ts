@@ -23,6 +23,16 @@ export interface IssuedAuthorization {
   refreshToken: string | null;
 }
 
+/** What is known of a browser's visit with a code. */
+export interface RedirectedVisit {
+  /** An earlier visit with this code ended without WeChat's answer. */
+  wasAnswerLost: boolean;
+  /** Remembers that the answer was lost, before anything else is tried. */
+  onAnswerLost: () => Promise<void>;
+  /** Tells which account it must have been, or null. */
+  findAccount: () => Promise<string | null>;
+}
+
 /** The code was spent, but its answer never came and nothing tells which account it was for. */
 export class AuthorizationLostError extends Error {
   override readonly name = 'AuthorizationLostError';
@@ -33,6 +43,8 @@ export class AuthorizationLostError extends Error {
 }
 
 const LIST_PAGE = 500;
+/** How far WeChat's clock and ours may be apart. */
+const CLOCK_SKEW_MS = 5 * 60_000;
 
 /** Redeems authorization codes, and heals an exchange whose answer was lost. */
 @Injectable()
@@ -58,21 +70,21 @@ export class AuthorizationExchange {
 
   /**
    * Exchanges a code that a browser brought. Such a code may be forged: one that WeChat calls wrong stays wrong,
-   * and only an exchange whose answer was really lost is healed.
+   * and only an exchange whose answer was really lost, now or at an earlier visit, is healed.
    *
-   * @param findAccount tells which account it must have been, or null
    * @throws WechatApiError `auth_code` when the code is wrong, used or expired
    * @throws AuthorizationLostError when the account cannot be told
    */
-  async redeemRedirected(
-    code: string,
-    findAccount: () => Promise<string | null>,
-  ): Promise<IssuedAuthorization> {
+  async redeemRedirected(code: string, visit: RedirectedVisit): Promise<IssuedAuthorization> {
     try {
       return await this.#redeem(code);
     } catch (error) {
-      if (!isLost(error)) throw error;
-      this.logger.warn('authorization.answer_lost', errorFields(error));
+      if (isLost(error)) {
+        this.logger.warn('authorization.answer_lost', errorFields(error));
+        await visit.onAnswerLost();
+      } else if (!visit.wasAnswerLost || !isSpentOrLost(error)) {
+        throw error;
+      }
     }
     try {
       // If the first request never arrived, the code is still good.
@@ -80,7 +92,7 @@ export class AuthorizationExchange {
     } catch (error) {
       if (!isSpentOrLost(error)) throw error;
     }
-    const appid = await findAccount();
+    const appid = await visit.findAccount();
     if (!appid) throw new AuthorizationLostError();
     return this.readBack(appid);
   }
@@ -119,7 +131,7 @@ export class AuthorizationExchange {
       for (const { appid, refreshToken, authorizedAt } of page.items) {
         const ours = known.get(appid)?.refreshToken;
         const isOtherToken = ours !== undefined && refreshToken !== null && refreshToken !== ours;
-        const isNew = ours === undefined && authorizedAt * 1000 >= moment.getTime();
+        const isNew = ours === undefined && authorizedAt * 1000 >= moment.getTime() - CLOCK_SKEW_MS;
         if (isOtherToken || isNew) changed.push(appid);
       }
       offset += page.items.length;

@@ -51,6 +51,10 @@ export class Authorization {
   @Column({ name: 'auth_code_hash', type: 'varchar', length: 64, nullable: true })
   authCodeHash: string | null;
 
+  /** When WeChat's answer to that code was lost: the code may be spent, and the account has to be found. */
+  @Column({ name: 'answer_lost_at', type: 'datetime', precision: 3, nullable: true })
+  answerLostAt: Date | null;
+
   @Column({ type: 'varchar', length: 16 })
   status: AuthorizationStatus;
 

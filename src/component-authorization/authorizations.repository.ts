@@ -56,6 +56,10 @@ export class AuthorizationsRepository {
     return row?.authCodeHash === authCodeHash;
   }
 
+  async markAnswerLost(id: string, answerLostAt: Date): Promise<void> {
+    await this.db.write((tx) => tx.update(Authorization, { id }, { answerLostAt }));
+  }
+
   /** A completed authorization stays completed. */
   async finish(
     tx: Tx,

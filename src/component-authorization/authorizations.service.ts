@@ -106,6 +106,7 @@ export class AuthorizationsService {
       }),
       preAuthCodeHash: digest(preAuthCode),
       authCodeHash: null,
+      answerLostAt: null,
       status: 'pending',
       appid: null,
       failureCode: null,
@@ -232,7 +233,11 @@ export class AuthorizationsService {
 
   async #redeemRedirect(row: Authorization, code: string): Promise<CallbackOutcome> {
     try {
-      const issued = await this.exchange.redeemRedirected(code, () => this.#findLostAccount(row));
+      const issued = await this.exchange.redeemRedirected(code, {
+        wasAnswerLost: row.answerLostAt !== null,
+        onAnswerLost: () => this.authorizations.markAnswerLost(row.id, this.clock.now()),
+        findAccount: () => this.#findLostAccount(row),
+      });
       // The scan came after this row was made: an earlier time, so that no later event is taken for older.
       await this.#record(issued, row, row.createdAt);
     } catch (error) {

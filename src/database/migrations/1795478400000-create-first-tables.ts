@@ -160,6 +160,7 @@ export class CreateFirstTables1795478400000 implements MigrationInterface {
           large('pre_auth_code'),
           text('pre_auth_code_hash', 64),
           text('auth_code_hash', 64, true),
+          time('answer_lost_at', true),
           text('status', 16),
           text('appid', 32, true),
           text('failure_code', 64, true),
