@@ -94,12 +94,12 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
     component: {
       appid: read.matching(
         'WECHAT_COMPONENT_APPID',
-        /^wx[0-9a-zA-Z]{8,30}$/,
+        /^wx[0-9a-zA-Z]{4,30}$/,
         '应为 wx 开头的第三方平台 AppID / must be the platform\'s appid, beginning with "wx"',
       ),
       appSecret: read.matching(
         'WECHAT_COMPONENT_APPSECRET',
-        /^\S{16,128}$/,
+        /^\S{1,128}$/,
         "应为第三方平台的 AppSecret / must be the platform's AppSecret",
       ),
       token: read.matching(

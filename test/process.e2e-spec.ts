@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { OWNER_KEY } from './app.js';
+import { until } from './helpers.js';
 import { Program, serviceEnv, startService } from './processes.js';
 
 let folder: string;
@@ -120,6 +121,26 @@ describe('the service at start', () => {
     expect(refused.stderr).toContain('npm run migrate');
     expect((await fail(env, 'src/migrate.js')).code).toBe(0);
     await start(env);
+  });
+});
+
+describe('the service at work', () => {
+  it('writes one JSON line for each request, with its id and route and nothing of its address', async () => {
+    const { service, url } = await start(serviceEnv(databaseUrl()));
+    const headers = { authorization: `Bearer ${OWNER_KEY}`, 'x-request-id': 'trace-77' };
+    await fetch(`${url}/api/v1/accounts/wx-in-the-address?q=in-the-query`, { headers });
+    await until(() => service.output.includes('trace-77'));
+    const line = service.output.split('\n').find((text) => text.includes('trace-77')) ?? '';
+    expect(JSON.parse(line)).toMatchObject({
+      level: 'info',
+      msg: 'request',
+      requestId: 'trace-77',
+      method: 'GET',
+      route: '/api/v1/accounts/:appid',
+      status: 404,
+      key: 'ADMIN_API_KEY',
+    });
+    expect(service.output).not.toMatch(/in-the-(address|query)/);
   });
 });
 

@@ -17,7 +17,7 @@ export class CreateAuthorizationDto {
     description: '只允许该账号（更新授权） / Only this account: updates its authorization',
   })
   @IsOptional()
-  @Matches(/^wx[0-9A-Za-z]{8,30}$/)
+  @Matches(/^wx[0-9A-Za-z]{4,30}$/)
   appid?: string;
 
   @ApiPropertyOptional({

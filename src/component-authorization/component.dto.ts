@@ -14,7 +14,7 @@ class TicketDto {
     type: Number,
     nullable: true,
     example: 312,
-    description: '距微信签发的秒数 / Seconds since WeChat issued it',
+    description: '距收到的秒数 / Seconds since it came',
   })
   ageSeconds: number | null;
 

@@ -177,9 +177,9 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
     return row;
   }
 
-  /** By WeChat's time of the push, which a delayed delivery does not make younger. */
-  #ageMs({ issuedAt }: ComponentTicket): number | null {
-    return issuedAt && Math.max(0, this.clock.now().getTime() - issuedAt.getTime());
+  /** Since it came: how long WeChat has been silent is what is watched. */
+  #ageMs({ receivedAt }: ComponentTicket): number | null {
+    return receivedAt && Math.max(0, this.clock.now().getTime() - receivedAt.getTime());
   }
 }
 

@@ -7,6 +7,7 @@ import {
   PushError,
   type PushQuery,
   toPush,
+  type XmlObject,
 } from '@app/wechat';
 import { SecretBox } from '@app/secret-box';
 import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
@@ -31,6 +32,7 @@ const FIRST_RETRY_MS = 10_000;
 const LONGEST_RETRY_MS = 600_000;
 const MAX_ATTEMPTS = 12;
 const SWEEP_PAGE = 100;
+const UNKNOWN_KIND = 'unknown';
 
 /** The component's push door and its ledger: verify, keep once, answer; the handler runs from the kept row. */
 @Injectable()
@@ -67,16 +69,18 @@ export class PushesService implements BeforeApplicationShutdown {
       mode: 'secure',
       formats: ['xml'],
     });
-    const push = toPush(opened.fields);
-    if (!('componentAppid' in push) || push.componentAppid !== appid) throw new PushError('appid');
+    const push = readPush(opened.fields);
+    if (push && 'componentAppid' in push && push.componentAppid !== appid) {
+      throw new PushError('appid');
+    }
     const now = this.clock.now();
     const id = uuidV7({ msecs: now.getTime() });
     const row: PushRow = {
       id,
       account: appid,
       dedupKey: dedupKey(opened),
-      kind: push.kind,
-      occurredAt: new Date(push.createTime * 1000),
+      kind: push?.kind ?? UNKNOWN_KIND,
+      occurredAt: push ? new Date(push.createTime * 1000) : now,
       content: this.secrets.seal(opened.content, contentOf(id)),
       state: 'waiting',
       // The insert is the first claim: the handler starts here, and a sweep takes over if this process dies.
@@ -90,9 +94,9 @@ export class PushesService implements BeforeApplicationShutdown {
     await inTime(this.#keep(row, push), KEEP_WITHIN_MS, () => new AppError('storage_unavailable'));
   }
 
-  async #keep(row: PushRow, push: Push): Promise<void> {
+  async #keep(row: PushRow, push: Push | null): Promise<void> {
     const isNew = await this.pushes.insertOnce(row);
-    this.logger.info('push.received', { pushId: row.id, kind: push.kind, isNew });
+    this.logger.info('push.received', { pushId: row.id, kind: row.kind, isNew });
     if (isNew) this.#start(row, () => push);
   }
 
@@ -118,18 +122,18 @@ export class PushesService implements BeforeApplicationShutdown {
     await this.settled();
   }
 
-  #read(row: PushRow): Push {
-    return toPush(parseXml(this.secrets.open(row.content, contentOf(row.id))));
+  #read(row: PushRow): Push | null {
+    return readPush(parseXml(this.secrets.open(row.content, contentOf(row.id))));
   }
 
-  #start(row: PushRow, read: () => Push): void {
+  #start(row: PushRow, read: () => Push | null): void {
     const run = this.#handle(row, read);
     this.#running.add(run);
     void run.finally(() => this.#running.delete(run));
   }
 
   /** Never rejects: a failure that cannot even be written down is left to the sweep. */
-  async #handle(row: PushRow, read: () => Push): Promise<void> {
+  async #handle(row: PushRow, read: () => Push | null): Promise<void> {
     const fields = { pushId: row.id, kind: row.kind, attempts: row.attempts };
     try {
       await this.#attempt(row, read());
@@ -147,11 +151,21 @@ export class PushesService implements BeforeApplicationShutdown {
     }
   }
 
-  async #attempt(row: PushRow, push: Push): Promise<void> {
-    const handler = this.handlers.find(push.kind);
+  async #attempt(row: PushRow, push: Push | null): Promise<void> {
+    const handler = push && this.handlers.find(push.kind);
     if (handler) await handler(push);
     else this.logger.info('push.no_handler', { pushId: row.id, kind: kindForLog(push) });
     await this.db.write((tx) => this.pushes.markHandled(tx, row.id, this.clock.now()));
+  }
+}
+
+/** Null for a document that is WeChat's beyond doubt but says nothing that we know: it is kept and logged. */
+function readPush(fields: XmlObject): Push | null {
+  try {
+    return toPush(fields);
+  } catch (error) {
+    if (error instanceof PushError) return null;
+    throw error;
   }
 }
 
@@ -159,6 +173,6 @@ function contentOf(id: string): { owner: string; field: string } {
   return { owner: `push:${id}`, field: 'content' };
 }
 
-function kindForLog(push: Push): string {
-  return push.kind === 'other_info' ? push.infoType : push.kind;
+function kindForLog(push: Push | null): string {
+  return push?.kind === 'other_info' ? push.infoType : (push?.kind ?? UNKNOWN_KIND);
 }
