@@ -50,6 +50,8 @@ export class Env {
   readonly wechatOpenBaseUrl: string;
   /** Addresses and CIDRs whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: string[];
+  /** How long a process that has died keeps others from its work. */
+  readonly leaseSeconds: number;
   readonly logLevel: LogLevel;
 
   constructor(values: { [K in keyof Env]: Env[K] }) {
@@ -113,6 +115,7 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
     wechatMpBaseUrl: read.origin('WECHAT_MP_BASE_URL', 'https://mp.weixin.qq.com'),
     wechatOpenBaseUrl: read.origin('WECHAT_OPEN_BASE_URL', 'https://open.weixin.qq.com'),
     trustedProxies: read.networks('TRUSTED_PROXIES'),
+    leaseSeconds: read.integer('LEASE_SECONDS', 30, 1, 3600),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
   });
   if (read.faults.length > 0) throw new EnvError(read.faults);

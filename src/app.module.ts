@@ -1,5 +1,4 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { ScheduleModule } from '@nestjs/schedule';
 
 import type { Env } from '../config/env.js';
 import { AccessModule } from './access/access.module.js';
@@ -9,6 +8,7 @@ import { ComponentAuthorizationModule } from './component-authorization/componen
 import { DatabaseModule } from './database/database.module.js';
 import { HealthModule } from './health/health.module.js';
 import { PushesModule } from './pushes/pushes.module.js';
+import { QueueModule } from './queue/queue.module.js';
 import { TokenRefreshModule } from './token-refresh/token-refresh.module.js';
 import { TokensModule } from './tokens/tokens.module.js';
 
@@ -21,7 +21,7 @@ export class AppModule {
       imports: [
         CommonModule.forRoot(env),
         DatabaseModule,
-        ScheduleModule.forRoot(),
+        QueueModule,
         AccessModule,
         PushesModule,
         TokensModule,

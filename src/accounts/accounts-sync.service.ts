@@ -6,8 +6,7 @@ import {
   WechatHttp,
   WechatUnavailableError,
 } from '@app/wechat';
-import { Injectable } from '@nestjs/common';
-import { Cron } from '@nestjs/schedule';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import pMap from 'p-map';
 
 import { Env } from '../../config/env.js';
@@ -17,6 +16,7 @@ import { Clock } from '../common/clock.js';
 import { errorFields, Logger } from '../common/logger.js';
 import type { Text } from '../common/text.js';
 import { Database, type Tx } from '../database/database.js';
+import { LeasedSchedule } from '../queue/leased-schedule.js';
 import { TokensService } from '../tokens/tokens.service.js';
 import type { Account } from './account.entity.js';
 import { AccountsRepository } from './accounts.repository.js';
@@ -26,6 +26,7 @@ import { AccountsService, detailColumns } from './accounts.service.js';
 const LIST_PAGE = 500;
 const DETAIL_CONCURRENCY = 8;
 const WITHOUT_DETAILS_PAGE = 50;
+const DETAILS_EVERY_SECONDS = 60;
 /** `component is not authorized by this account`. */
 const NOT_AUTHORIZED = 61003;
 
@@ -54,7 +55,7 @@ type RefreshTokens = Awaited<ReturnType<TokensService['readRefreshTokens']>>;
 
 /** Compares our accounts with WeChat's list and takes in what differs. A call that fails changes nothing. */
 @Injectable()
-export class AccountsSyncService {
+export class AccountsSyncService implements OnModuleInit {
   constructor(
     private readonly env: Env,
     private readonly db: Database,
@@ -62,9 +63,16 @@ export class AccountsSyncService {
     private readonly accounts: AccountsService,
     private readonly tokens: TokensService,
     private readonly wechat: WechatHttp,
+    private readonly schedule: LeasedSchedule,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
+
+  onModuleInit(): void {
+    this.schedule.every('fetch-missing-details', DETAILS_EVERY_SECONDS, () =>
+      this.fetchMissingDetails(),
+    );
+  }
 
   /**
    * Reconciles the caller's accounts, or, for an owner that named no tenant, everybody's and the unclaimed.
@@ -102,7 +110,6 @@ export class AccountsSyncService {
   }
 
   /** Catches up on accounts whose details could not be read right after their authorization. */
-  @Cron('30 * * * * *', { waitForCompletion: true })
   async fetchMissingDetails(): Promise<void> {
     for (const appid of await this.repository.findWithoutDetails(WITHOUT_DETAILS_PAGE)) {
       try {

@@ -10,8 +10,7 @@ import {
   type XmlObject,
 } from '@app/wechat';
 import { SecretBox } from '@app/secret-box';
-import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
-import { Cron } from '@nestjs/schedule';
+import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuidV7 } from 'uuid';
 
 import { Env } from '../../config/env.js';
@@ -20,6 +19,7 @@ import { Clock } from '../common/clock.js';
 import { inTime } from '../common/in-time.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { Database } from '../database/database.js';
+import { LeasedSchedule } from '../queue/leased-schedule.js';
 import { PushHandlers } from './push-handlers.js';
 import { PushRow } from './push.entity.js';
 import { PushesRepository } from './pushes.repository.js';
@@ -31,12 +31,13 @@ const KEEP_WITHIN_MS = 4_000;
 const FIRST_RETRY_MS = 10_000;
 const LONGEST_RETRY_MS = 600_000;
 const MAX_ATTEMPTS = 12;
+const SWEEP_SECONDS = 10;
 const SWEEP_PAGE = 100;
 const UNKNOWN_KIND = 'unknown';
 
 /** The component's push door and its ledger: verify, keep once, answer; the handler runs from the kept row. */
 @Injectable()
-export class PushesService implements BeforeApplicationShutdown {
+export class PushesService implements OnModuleInit, BeforeApplicationShutdown {
   readonly #running = new Set<Promise<void>>();
 
   constructor(
@@ -44,10 +45,15 @@ export class PushesService implements BeforeApplicationShutdown {
     private readonly db: Database,
     private readonly pushes: PushesRepository,
     private readonly handlers: PushHandlers,
+    private readonly schedule: LeasedSchedule,
     private readonly secrets: SecretBox,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
+
+  onModuleInit(): void {
+    this.schedule.every('sweep-pushes', SWEEP_SECONDS, () => this.sweep());
+  }
 
   /** The address check that WeChat may make when the component's address is saved. @throws PushError */
   answerHandshake(query: PushQuery): string {
@@ -101,7 +107,6 @@ export class PushesService implements BeforeApplicationShutdown {
   }
 
   /** Hands out again what a crash or a failing handler left behind. */
-  @Cron('*/10 * * * * *', { waitForCompletion: true })
   async sweep(): Promise<void> {
     const due = await this.pushes.findDue(this.clock.now(), SWEEP_PAGE);
     for (const row of due) {

@@ -39,6 +39,18 @@ export class CreateFirstTables1795478400000 implements MigrationInterface {
     );
     await runner.createTable(
       new Table({
+        name: 'lease',
+        columns: [
+          id('name', 64),
+          text('owner', 36),
+          integer('epoch'),
+          time('held_until'),
+          time('slot'),
+        ],
+      }),
+    );
+    await runner.createTable(
+      new Table({
         name: 'api_key',
         columns: [
           id('id', 36),
@@ -190,6 +202,7 @@ export class CreateFirstTables1795478400000 implements MigrationInterface {
       'token',
       'push',
       'api_key',
+      'lease',
       'system_value',
     ]) {
       await runner.dropTable(table);

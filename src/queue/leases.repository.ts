@@ -1,0 +1,62 @@
+import { Injectable } from '@nestjs/common';
+import { LessThan, LessThanOrEqual } from 'typeorm';
+
+import { Database, type Tx } from '../database/database.js';
+import { Lease } from './lease.entity.js';
+
+/** Proof that a lease is held; void once its epoch has passed. */
+export interface HeldLease {
+  name: string;
+  owner: string;
+  epoch: number;
+}
+
+/** Leases by compare-and-set on the database's clock. No connection is held while one is held. */
+@Injectable()
+export class LeasesRepository {
+  constructor(private readonly db: Database) {}
+
+  /**
+   * Takes the lease for the present period of `periodMs`, unless somebody holds it or has done this period's work.
+   *
+   * @param leaseMs how long it is held without renewal
+   */
+  take(name: string, owner: string, periodMs: number, leaseMs: number): Promise<HeldLease | null> {
+    return this.db.write(async (tx) => {
+      const now = await this.db.now(tx);
+      const slot = new Date(Math.floor(now.getTime() / periodMs) * periodMs);
+      const never = new Date(0);
+      const free: Lease = { name, owner, epoch: 0, heldUntil: never, slot: never };
+      await tx.createQueryBuilder().insert().into(Lease).values(free).orIgnore().execute();
+      const { epoch } = await tx.findOneByOrFail(Lease, { name });
+      const { affected } = await tx.update(
+        Lease,
+        { name, epoch, slot: LessThan(slot), heldUntil: LessThanOrEqual(now) },
+        { owner, epoch: epoch + 1, slot, heldUntil: later(now, leaseMs) },
+      );
+      return affected === 1 ? { name, owner, epoch: epoch + 1 } : null;
+    });
+  }
+
+  /** @returns false when the lease has passed to somebody else */
+  renew(held: HeldLease, leaseMs: number): Promise<boolean> {
+    return this.#hold(held, (now) => later(now, leaseMs));
+  }
+
+  /** Gives the lease back before its time. */
+  async release(held: HeldLease): Promise<void> {
+    await this.#hold(held, (now) => now);
+  }
+
+  #hold({ name, owner, epoch }: HeldLease, until: (now: Date) => Date): Promise<boolean> {
+    return this.db.write(async (tx: Tx) => {
+      const heldUntil = until(await this.db.now(tx));
+      const { affected } = await tx.update(Lease, { name, owner, epoch }, { heldUntil });
+      return affected === 1;
+    });
+  }
+}
+
+function later(from: Date, ms: number): Date {
+  return new Date(from.getTime() + ms);
+}
