@@ -742,6 +742,22 @@ describe('authorization events', () => {
     expect((await getAccount(app, appid))?.authorization.state).toBe('unauthorized');
   });
 
+  it("an event of the same second counts, although WeChat's time has no milliseconds", async () => {
+    app.clock.advance(700);
+    const appid = newAccount();
+    const begun = await begin(app);
+    const { authCode } = app.sandbox.authorize({
+      appid,
+      preAuthCode: begun.preAuthCode,
+      push: false,
+    });
+    await app.page(callbackUrl(begun.redirectUri, authCode));
+    await app.sandbox.cancel(appid).pushed;
+    await app.settled();
+    expect((await getAccount(app, appid))?.authorization.state).toBe('unauthorized');
+    app.clock.advance(300);
+  });
+
   it('an older authorized does not undo a cancellation', async () => {
     const appid = newAccount();
     const begun = await begin(app);

@@ -98,7 +98,7 @@ export class AccountsService {
       authorizationState: 'authorized',
       authorizedAt,
       unauthorizedAt: null,
-      authorizationChangedAt: changedAt,
+      authorizationChangedAt: inWholeSeconds(changedAt),
       updatedAt: now,
     });
     const account = await this.#getForUpdate(tx, appid);
@@ -109,7 +109,10 @@ export class AccountsService {
 
   /** WeChat's own time of an authorization that was taken in before its event came. */
   async recordAuthorizedAt(tx: Tx, appid: string, at: Date): Promise<void> {
-    await this.accounts.update(tx, appid, { authorizedAt: at, authorizationChangedAt: at });
+    await this.accounts.update(tx, appid, {
+      authorizedAt: at,
+      authorizationChangedAt: inWholeSeconds(at),
+    });
   }
 
   /** The administrator cancelled: the tokens are dead, and the account is switched off. */
@@ -125,7 +128,7 @@ export class AccountsService {
       {
         authorizationState: 'unauthorized',
         unauthorizedAt: at,
-        authorizationChangedAt: at,
+        authorizationChangedAt: inWholeSeconds(at),
         enabled: false,
         updatedAt: this.clock.now(),
       },
@@ -170,6 +173,11 @@ function isVisible(account: Account, caller: Caller): boolean {
   return caller.allTenants || account.tenantId === caller.tenantId;
 }
 
+/** WeChat's events have no milliseconds: one of the same second must not look older than a time of ours. */
+function inWholeSeconds(time: Date): Date {
+  return new Date(Math.floor(time.getTime() / 1000) * 1000);
+}
+
 function newAccount(grant: Grant, now: Date): Account {
   const accountType = accountTypeOf(grant.permissionIds) ?? grant.askedType ?? 'official_account';
   return {
@@ -189,7 +197,7 @@ function newAccount(grant: Grant, now: Date): Account {
     authorizationState: 'authorized',
     authorizedAt: grant.authorizedAt,
     unauthorizedAt: null,
-    authorizationChangedAt: grant.changedAt,
+    authorizationChangedAt: inWholeSeconds(grant.changedAt),
     openidProperty: null,
     enabled: false,
     syncedAt: null,
