@@ -6,6 +6,7 @@ import { Env } from '../../config/env.js';
 import { AppError } from '../common/app-error.js';
 import { inLang, type Lang, LANGS, pickLang } from '../common/text.js';
 import { missingPermissions } from '../accounts/account.dto.js';
+import { AuthorizationCompletion } from './authorization-completion.js';
 import { type AuthorizationView, AuthorizationsService } from './authorizations.service.js';
 import { failureText } from './failures.js';
 import { assets } from './pages/assets.js';
@@ -23,6 +24,7 @@ export class AuthorizePagesController {
   constructor(
     private readonly env: Env,
     private readonly authorizations: AuthorizationsService,
+    private readonly completion: AuthorizationCompletion,
   ) {}
 
   @Get('assets/:name')
@@ -45,7 +47,7 @@ export class AuthorizePagesController {
   ): Promise<FastifyReply> {
     const lang = langOf(request, query);
     const code = typeof query['auth_code'] === 'string' ? query['auth_code'] : undefined;
-    const outcome = await this.authorizations.completeByRedirect(state, code);
+    const outcome = await this.completion.completeByRedirect(state, code);
     if (outcome.kind === 'refused') {
       const { status, title, detail } = REFUSALS[outcome.reason];
       return page(reply, status, lang, renderMessagePage({ lang, title, detail }));

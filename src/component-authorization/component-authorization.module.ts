@@ -4,8 +4,10 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccountsModule } from '../accounts/accounts.module.js';
 import { PushesModule } from '../pushes/pushes.module.js';
 import { TokensModule } from '../tokens/tokens.module.js';
+import { AuthorizationCompletion } from './authorization-completion.js';
 import { AuthorizationEvents } from './authorization-events.js';
 import { AuthorizationExchange } from './authorization-exchange.js';
+import { AuthorizationRecorder } from './authorization-recorder.js';
 import { Authorization } from './authorization.entity.js';
 import { AuthorizationsController } from './authorizations.controller.js';
 import { AuthorizationsRepository } from './authorizations.repository.js';
@@ -26,8 +28,10 @@ import { ComponentService } from './component.service.js';
   ],
   controllers: [ComponentController, AuthorizationsController, AuthorizePagesController],
   providers: [
+    AuthorizationCompletion,
     AuthorizationEvents,
     AuthorizationExchange,
+    AuthorizationRecorder,
     AuthorizationsRepository,
     AuthorizationsService,
     AuthorizerTokens,
