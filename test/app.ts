@@ -14,6 +14,7 @@ import { createAdapter, setUpApp } from '../src/app.setup.js';
 import { Clock } from '../src/common/clock.js';
 import { Logger } from '../src/common/logger.js';
 import { PushesService } from '../src/pushes/pushes.service.js';
+import { until } from './until.js';
 
 export const OWNER_KEY = 'owner-key-for-tests-0123456789abcdef';
 export const COMPONENT = {
@@ -135,7 +136,12 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   };
   const self = new RunningApp(clock, sandbox, env, database.drop);
   await self.start();
-  if (!options.withoutTicket) await sandbox.pushTicket();
+  if (!options.withoutTicket) {
+    // The service asks for a ticket at its first start, in its own time: that one must not come in later.
+    await until(() => sandbox.callsTo('/cgi-bin/component/api_start_push_ticket') > 0);
+    await self.settled();
+    await sandbox.pushTicket();
+  }
   await self.settled();
   return self;
 }

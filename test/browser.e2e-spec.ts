@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
-import { until } from './helpers.js';
 import { freePort, Program } from './processes.js';
+import { until } from './until.js';
 
 // oxlint-disable-next-line node/no-process-env -- test/run.mjs looks for a Chromium and says where it is
 const { env } = process;

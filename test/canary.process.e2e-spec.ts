@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { WechatSandbox } from '@app/wechat-sandbox';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { callbackUrl, linkOf, SERVICE_ACCOUNT, until } from './helpers.js';
+import { callbackUrl, linkOf, SERVICE_ACCOUNT } from './helpers.js';
 import { type Program, serviceEnv, startService } from './processes.js';
+import { until } from './until.js';
 
 const unique = (bytes: number): string => randomBytes(bytes).toString('hex');
 

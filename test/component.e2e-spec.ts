@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { ComponentService } from '../src/component-authorization/component.service.js';
 import { startApp, type TestApp } from './app.js';
-import { until } from './helpers.js';
+import { until } from './until.js';
 
 const START_PUSH = '/cgi-bin/component/api_start_push_ticket';
 const COMPONENT_TOKEN = '/cgi-bin/component/api_component_token';

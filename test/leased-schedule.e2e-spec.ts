@@ -8,7 +8,7 @@ import { Lease } from '../src/queue/lease.entity.js';
 import { LeasedSchedule } from '../src/queue/leased-schedule.js';
 import { LeasesRepository } from '../src/queue/leases.repository.js';
 import { startApp, type TestApp } from './app.js';
-import { until } from './helpers.js';
+import { until } from './until.js';
 
 const DAY_SECONDS = 86_400;
 

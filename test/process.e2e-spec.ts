@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { OWNER_KEY } from './app.js';
-import { until } from './helpers.js';
 import { Program, serviceEnv, startService } from './processes.js';
+import { until } from './until.js';
 
 let folder: string;
 const running: Program[] = [];

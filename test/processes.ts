@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 import { COMPONENT, OWNER_KEY } from './app.js';
-import { until } from './helpers.js';
+import { until } from './until.js';
 
 const DIST = join(import.meta.dirname, '../dist');
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { request } from 'undici';
 
 import { COMPONENT, newDatabase, startApp, type TestApp } from './app.js';
-import { until } from './helpers.js';
+import { until } from './until.js';
 
 /** A wire between the service and its database, that can be cut or go silent. */
 class Wire {

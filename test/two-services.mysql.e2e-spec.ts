@@ -2,8 +2,9 @@ import { WechatSandbox } from '@app/wechat-sandbox';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { COMPONENT, newDatabase, OWNER_KEY } from './app.js';
-import { callbackUrl, linkOf, statusOf, until } from './helpers.js';
+import { callbackUrl, linkOf, statusOf } from './helpers.js';
 import { type Program, serviceEnv, startService } from './processes.js';
+import { until } from './until.js';
 
 let sandbox: WechatSandbox;
 let drop: () => Promise<void>;
