@@ -37,7 +37,7 @@ export function createAdapter(env: Env): FastifyAdapter {
 export async function setUpApp(app: NestFastifyApplication): Promise<void> {
   const env = app.get(Env);
   const logger = app.get(Logger);
-  const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   await setUpHeaders(app, env);
   allowSwaggerStyles(fastify);
   setUpRequests(fastify, logger);

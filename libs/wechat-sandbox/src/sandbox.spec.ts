@@ -513,17 +513,17 @@ describe('the scan page', () => {
 });
 
 describe('the control API', () => {
-  const control = async (
+  const control = async <T = Record<string, unknown>>(
     command: string,
     body: object = {},
-  ): Promise<{ status: number; body: Record<string, unknown> }> => {
+  ): Promise<{ status: number; body: T }> => {
     const response = await request(`${sandbox.url}/_sandbox/${command}`, {
       method: 'POST',
       body: JSON.stringify(body),
     });
     return {
       status: response.statusCode,
-      body: (await response.body.json()) as Record<string, unknown>,
+      body: (await response.body.json()) as T,
     };
   };
 
@@ -543,14 +543,11 @@ describe('the control API', () => {
     expect((await control('cancel', { appid: 'wxffffffffffffffff' })).body).toMatchObject({
       push: { delivered: true },
     });
-    const state = (await control('state')).body as { accounts: SandboxAccount[] };
+    const { body: state } = await control<{ accounts: SandboxAccount[] }>('state');
     expect(
       state.accounts.find(({ appid }) => appid === 'wxffffffffffffffff')?.authorization,
     ).toBeNull();
-    const journal = (await control('journal')).body as unknown as {
-      path: string;
-      errcode: number;
-    }[];
+    const { body: journal } = await control<{ path: string; errcode: number }[]>('journal');
     expect(journal).toMatchObject([
       { path: '/cgi-bin/component/api_component_token', errcode: -1 },
     ]);

@@ -41,7 +41,7 @@ export const T = {
   scanButton: text('使用微信扫码授权', 'Scan with WeChat'),
   phoneTitle: text('在手机上授权', 'On your phone'),
   phoneHint: text(
-    '用手机微信扫描左侧二维码，在微信中打开本页。',
+    '用手机微信扫描二维码，在微信中打开本页。',
     'Scan this code with WeChat to open this page on your phone.',
   ),
   phoneHere: text(
