@@ -1,8 +1,15 @@
+import { connect, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 
 import type { DataSourceOptions } from 'typeorm';
 
 import type { DatabaseTarget } from './env.js';
+
+/** A connection on which nothing has moved for so long is given up: the statement on it fails, the pool opens another. */
+const SILENT_MS = 12_000;
+const POOL_SIZE = 16;
+/** Statements that wait for a connection; beyond, they fail at once instead of piling up. */
+const POOL_QUEUE = 1_000;
 
 /** How TypeORM reaches the database, without entities and migrations. */
 export function dataSourceOptions(target: DatabaseTarget): DataSourceOptions {
@@ -30,6 +37,15 @@ export function dataSourceOptions(target: DatabaseTarget): DataSourceOptions {
     supportBigNumbers: true,
     bigNumberStrings: true,
     connectTimeout: 5_000,
-    poolSize: 10,
+    poolSize: POOL_SIZE,
+    extra: { queueLimit: POOL_QUEUE, stream: () => openSocket(target.host, target.port) },
   };
+}
+
+/** Without a limit of its own, mysql2 waits for ever on a connection that a firewall or a dead host has swallowed. */
+function openSocket(host: string, port: number): Socket {
+  const socket = connect({ host, port, noDelay: true, keepAlive: true });
+  return socket.setTimeout(SILENT_MS, () =>
+    socket.destroy(Object.assign(new Error('The database is silent.'), { code: 'ETIMEDOUT' })),
+  );
 }

@@ -38,6 +38,8 @@ export class Env {
   /** What the outside calls us: an origin, without a slash at its end. */
   readonly publicUrl: string;
   readonly database: DatabaseTarget;
+  /** Work travels over this Redis; null lets every process look for it in the database. */
+  readonly redisUrl: string | null;
   /** `false` leaves pending migrations to `npm run migrate`. */
   readonly migrateAtStart: boolean;
   /** `id:base64key[,…]`; null lets the embedded shape make its own. */
@@ -50,6 +52,8 @@ export class Env {
   readonly wechatOpenBaseUrl: string;
   /** Addresses and CIDRs whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: string[];
+  /** How long a push is kept once it was handled. */
+  readonly pushRetentionDays: number;
   /** How long a process that has died keeps others from its work. */
   readonly leaseSeconds: number;
   readonly logLevel: LogLevel;
@@ -90,6 +94,7 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
     host: read.text('HOST', '0.0.0.0'),
     publicUrl: read.origin('PUBLIC_URL', `http://localhost:${port}`),
     database,
+    redisUrl: read.redisUrl('REDIS_URL'),
     migrateAtStart: read.oneOf('DATABASE_MIGRATE', ['on', 'off'], 'on') === 'on',
     secretKeys: read.secretKeys('SECRET_KEYS', database.kind === 'sqlite'),
     adminApiKey: read.adminApiKey('ADMIN_API_KEY'),
@@ -115,6 +120,7 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
     wechatMpBaseUrl: read.origin('WECHAT_MP_BASE_URL', 'https://mp.weixin.qq.com'),
     wechatOpenBaseUrl: read.origin('WECHAT_OPEN_BASE_URL', 'https://open.weixin.qq.com'),
     trustedProxies: read.networks('TRUSTED_PROXIES'),
+    pushRetentionDays: read.integer('PUSH_RETENTION_DAYS', 30, 1, 3650),
     leaseSeconds: read.integer('LEASE_SECONDS', 30, 1, 3600),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
   });
@@ -223,6 +229,18 @@ class Reader {
       name,
       '应为 sqlite:路径 或 mysql://用户:密码@主机:端口/库 / must be sqlite:path or mysql://user:password@host:port/database (or mariadb://)',
       { kind: 'sqlite', path: '' },
+    );
+  }
+
+  redisUrl(name: string): string | null {
+    const text = this.find(name);
+    if (text === null) return null;
+    const url = URL.canParse(text) ? new URL(text) : null;
+    if (url?.hostname && /^rediss?:$/.test(url.protocol)) return text;
+    return this.fault(
+      name,
+      '应为 redis://[用户:密码@]主机:端口[/库号] / must be redis://[user:password@]host:port[/database] (or rediss://)',
+      null,
     );
   }
 

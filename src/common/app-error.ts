@@ -73,6 +73,30 @@ export const PROBLEMS = {
       en: 'Another account of the tenant uses this property. Choose another one.',
     },
   },
+  event_cursor_expired: {
+    status: 410,
+    title: { zh: '事件已超过保留期', en: 'The events are no longer kept' },
+    detail: {
+      zh: '事件保留 7 天，该位置之后的部分事件已删除。请不带 after 从最早保留的事件重新读取，并用 GET /api/v1/accounts 核对账号状态。',
+      en: 'Events are kept for 7 days, and some behind this position are gone. Read again without `after`, and compare the accounts with GET /api/v1/accounts.',
+    },
+  },
+  push_not_parked: {
+    status: 409,
+    title: { zh: '推送未被搁置', en: 'The push is not parked' },
+    detail: {
+      zh: '只有 state 为 parked 的推送可以重新处理，请刷新列表。',
+      en: 'Only a push whose `state` is `parked` can be driven again. Refresh the list.',
+    },
+  },
+  work_not_dead: {
+    status: 409,
+    title: { zh: '任务未失败', en: 'The work is not dead' },
+    detail: {
+      zh: '只有 state 为 dead 的任务可以重试，请刷新列表。',
+      en: 'Only work whose `state` is `dead` can be tried again. Refresh the list.',
+    },
+  },
   body_too_large: {
     status: 413,
     title: { zh: '请求体过大', en: 'The body is too large' },

@@ -9,7 +9,10 @@ import {
 
 import { Env } from '../../config/env.js';
 import { Clock } from './clock.js';
+import { Drain } from './drain.js';
 import { Logger } from './logger.js';
+import { Metrics } from './metrics.js';
+import { ProcessRole } from './process-role.js';
 
 @Injectable()
 class WechatShutdown implements OnApplicationShutdown {
@@ -24,25 +27,31 @@ class WechatShutdown implements OnApplicationShutdown {
 @Global()
 @Module({})
 export class CommonModule {
-  static forRoot(env: Env): DynamicModule {
+  static forRoot(env: Env, role: ProcessRole): DynamicModule {
     return {
       module: CommonModule,
       providers: [
         { provide: Env, useValue: env },
+        { provide: ProcessRole, useValue: role },
         Clock,
+        Drain,
         Logger,
+        Metrics,
         {
           provide: WechatHttp,
-          inject: [Env, Logger],
-          useFactory: ({ wechatApiBaseUrl }: Env, logger: Logger) =>
+          inject: [Env, Logger, Metrics],
+          useFactory: ({ wechatApiBaseUrl }: Env, logger: Logger, metrics: Metrics) =>
             new WechatHttp({
               baseUrl: wechatApiBaseUrl,
-              onCall: (call) => logger.info('wechat.called', call),
+              onCall: (call) => {
+                logger.info('wechat.called', call);
+                metrics.countCall(call);
+              },
             }),
         },
         WechatShutdown,
       ],
-      exports: [Env, Clock, Logger, WechatHttp],
+      exports: [Env, ProcessRole, Clock, Drain, Logger, Metrics, WechatHttp],
     };
   }
 }

@@ -26,6 +26,14 @@ export async function openWriter(
 ): Promise<DataSource> {
   if (options.type !== 'better-sqlite3') widenText();
   const source = new DataSource({ ...options, migrations, migrationsTransactionMode: 'each' });
+  if (options.type === 'better-sqlite3') return prepare(source, migrate);
+  // On connections of its own, without the limit on silence: changing a large table may take its time.
+  const migrator = new DataSource({ ...source.options, extra: {} } as DataSourceOptions);
+  await (await prepare(migrator, migrate)).destroy();
+  return source.initialize();
+}
+
+async function prepare(source: DataSource, migrate: boolean): Promise<DataSource> {
   await source.initialize();
   try {
     await checkCollation(source);

@@ -11,6 +11,7 @@ const AWAY = [
   'EHOSTUNREACH',
   'ENOTFOUND',
   'PROTOCOL_CONNECTION_LOST',
+  'PROTOCOL_PACKETS_OUT_OF_ORDER',
   'PROTOCOL_SEQUENCE_TIMEOUT',
   'ER_CON_COUNT_ERROR',
   'ER_SERVER_SHUTDOWN',
@@ -24,9 +25,23 @@ const AWAY = [
   'SQLITE_CANTOPEN',
 ];
 
+/** What mysql2 says without a code. */
+const AWAY_WORDS = [
+  'Queue limit reached.',
+  'Pool is closed.',
+  "Can't add new command when connection is in closed state",
+];
+
 /** Whether the failure is the storage's absence, so that the caller is asked to come again (503). */
 export function isStorageAway(error: unknown): boolean {
-  const code = errorCode(error instanceof QueryFailedError ? error.driverError : error);
+  const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
+  const code = errorCode(cause);
+  if (code === null) return AWAY_WORDS.includes(messageOf(cause));
   // Upstream HTTP failures carry codes like these too, but never leave libs/wechat as plain errors.
-  return code !== null && AWAY.some((away) => code === away || code.startsWith(`${away}_`));
+  return AWAY.some((away) => code === away || code.startsWith(`${away}_`));
+}
+
+function messageOf(error: unknown): string {
+  const isObject = typeof error === 'object' && error !== null;
+  return isObject && 'message' in error ? String(error.message) : '';
 }

@@ -1,0 +1,120 @@
+import { AppError } from '../common/app-error.js';
+import { inTime } from '../common/in-time.js';
+
+export interface GroupCommitOptions<I, O> {
+  /** Writes the items in one statement. @returns one result for each, in their order */
+  commit: (items: I[]) => Promise<O[]>;
+  /** How much an item weighs, in bytes. */
+  weigh: (item: I) => number;
+  /** Statements under way at once. */
+  inFlight: number;
+  maxItems: number;
+  maxBytes: number;
+  /** Bounds of what may wait; beyond them items are refused at once. */
+  maxWaitingItems: number;
+  maxWaitingBytes: number;
+  /** How long a caller waits for its item. What is still waiting then is not written any more. */
+  withinMs: number;
+}
+
+interface Waiting<I, O> {
+  item: I;
+  bytes: number;
+  since: number;
+  resolve: (result: O) => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * Gathers what the calls of one turn of the event loop bring and writes it as one group: one commit for all of them,
+ * without making the first one wait for more to come.
+ *
+ * While the storage is silent, callers are refused: those that wait when their time is up, and new ones at once.
+ */
+export class GroupCommit<I, O> {
+  readonly #waiting: Waiting<I, O>[] = [];
+  readonly #startedAt = new Set<{ at: number }>();
+  #waitingBytes = 0;
+  #isFlushPlanned = false;
+
+  constructor(private readonly options: GroupCommitOptions<I, O>) {}
+
+  /**
+   * Resolves when the item is committed.
+   *
+   * @throws AppError `storage_unavailable` when it is not, or not in time: it may then be committed all the same
+   */
+  add(item: I): Promise<O> {
+    const { weigh, withinMs } = this.options;
+    const bytes = weigh(item);
+    if (this.#isFull(bytes) || this.#isSilent())
+      return Promise.reject(new AppError('storage_unavailable'));
+    const committed = new Promise<O>((resolve, reject) => {
+      this.#waiting.push({ item, bytes, since: performance.now(), resolve, reject });
+    });
+    this.#waitingBytes += bytes;
+    this.#planFlush();
+    return inTime(committed, withinMs, () => new AppError('storage_unavailable'));
+  }
+
+  #isFull(bytes: number): boolean {
+    const { maxWaitingItems, maxWaitingBytes } = this.options;
+    return this.#waiting.length >= maxWaitingItems || this.#waitingBytes + bytes > maxWaitingBytes;
+  }
+
+  /** Every statement that may be under way is, and none has come back in the time that a caller waits. */
+  #isSilent(): boolean {
+    const { inFlight, withinMs } = this.options;
+    const before = performance.now() - withinMs;
+    return this.#startedAt.size >= inFlight && [...this.#startedAt].every(({ at }) => at < before);
+  }
+
+  #planFlush(): void {
+    if (this.#isFlushPlanned) return;
+    this.#isFlushPlanned = true;
+    setImmediate(() => {
+      this.#isFlushPlanned = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    while (this.#waiting.length > 0 && this.#startedAt.size < this.options.inFlight) {
+      const group = this.#takeGroup();
+      if (group.length > 0) void this.#commit(group);
+    }
+  }
+
+  #takeGroup(): Waiting<I, O>[] {
+    const { maxItems, maxBytes, withinMs } = this.options;
+    const tooOld = performance.now() - withinMs;
+    const group: Waiting<I, O>[] = [];
+    let bytes = 0;
+    let taken = 0;
+    for (const one of this.#waiting) {
+      if (group.length >= maxItems || (group.length > 0 && bytes + one.bytes > maxBytes)) break;
+      taken += 1;
+      this.#waitingBytes -= one.bytes;
+      // Its caller has been refused already.
+      if (one.since <= tooOld) continue;
+      group.push(one);
+      bytes += one.bytes;
+    }
+    this.#waiting.splice(0, taken);
+    return group;
+  }
+
+  async #commit(group: Waiting<I, O>[]): Promise<void> {
+    const started = { at: performance.now() };
+    this.#startedAt.add(started);
+    try {
+      const results = await this.options.commit(group.map(({ item }) => item));
+      group.forEach(({ resolve }, n) => resolve(results[n] as O));
+    } catch (error) {
+      for (const { reject } of group) reject(error);
+    } finally {
+      this.#startedAt.delete(started);
+      this.#flush();
+    }
+  }
+}
