@@ -4,6 +4,7 @@ import { SchedulerRegistry } from '@nestjs/schedule';
 import { Env } from '../config/env.js';
 import { Logger } from '../src/common/logger.js';
 import { Database } from '../src/database/database.js';
+import { Heartbeat } from '../src/queue/heartbeat.js';
 import { Lease } from '../src/queue/lease.entity.js';
 import { LeasedSchedule } from '../src/queue/leased-schedule.js';
 import { LeasesRepository } from '../src/queue/leases.repository.js';
@@ -32,7 +33,7 @@ function newProcess(): LeasedSchedule {
   const registry = new SchedulerRegistry();
   registries.push(registry);
   return new LeasedSchedule(
-    app.app.get(Env),
+    new Heartbeat(app.app.get(Env), app.app.get(Logger)),
     new LeasesRepository(db),
     registry,
     app.app.get(Logger),
@@ -142,9 +143,13 @@ describe('LeasedSchedule', () => {
   it('carries every recurring job of the service', () => {
     const names = app.app.get(SchedulerRegistry).getIntervals();
     expect(names.toSorted()).toEqual([
-      'fetch-missing-details',
+      'place-events',
+      // Not leased: every process looks for work itself.
+      'poll-work',
+      'purge-pushes',
       'refresh-tokens',
       'sweep-pushes',
+      'trim-events',
       'watch-ticket',
     ]);
   });

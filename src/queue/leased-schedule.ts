@@ -3,8 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import { SchedulerRegistry } from '@nestjs/schedule';
 
-import { Env } from '../../config/env.js';
+import { inTime } from '../common/in-time.js';
 import { errorFields, Logger } from '../common/logger.js';
+import { STOP_WITHIN_MS } from '../common/stop.js';
+import { Heartbeat } from './heartbeat.js';
 import { type HeldLease, LeasesRepository } from './leases.repository.js';
 
 /** Done once a period by one process; must bear being done again after a crash. */
@@ -29,7 +31,7 @@ export class LeasedSchedule implements BeforeApplicationShutdown {
   #isStopping = false;
 
   constructor(
-    private readonly env: Env,
+    private readonly heartbeat: Heartbeat,
     private readonly leases: LeasesRepository,
     private readonly registry: SchedulerRegistry,
     private readonly logger: Logger,
@@ -61,38 +63,36 @@ export class LeasedSchedule implements BeforeApplicationShutdown {
     await scheduled.running;
   }
 
-  /** Lets running jobs end and begins no new one. */
+  /** Begins no new job and lets running ones end, within the time that a stop may take. */
   async beforeApplicationShutdown(): Promise<void> {
     this.#isStopping = true;
     const running = [...this.#jobs.values()].map((job) => job.running ?? Promise.resolve());
-    await Promise.all(running);
+    await inTime(Promise.all(running), STOP_WITHIN_MS, () => new Error('jobs go on')).catch(() =>
+      this.logger.warn('schedule.stopped_while_running'),
+    );
   }
 
   async #run({ name, periodMs, job }: Scheduled): Promise<void> {
-    const leaseMs = this.env.leaseSeconds * 1000;
-    let renewing: NodeJS.Timeout | undefined;
+    const { leaseMs } = this.heartbeat;
+    let stopRenewing = (): void => undefined;
     let held: HeldLease | null = null;
     try {
       held = await this.leases.take(name, this.#owner, periodMs, leaseMs);
       if (!held) return;
       const lease = held;
-      renewing = setInterval(() => void this.#renew(lease, leaseMs), leaseMs / 3);
+      stopRenewing = this.heartbeat.hold(() => this.#renew(lease, leaseMs));
       await job();
     } catch (error) {
       this.logger.error('schedule.job_failed', { job: name, ...errorFields(error) });
     } finally {
-      clearInterval(renewing);
+      stopRenewing();
       if (held) await this.#release(held);
     }
   }
 
   async #renew(held: HeldLease, leaseMs: number): Promise<void> {
-    try {
-      const isHeld = await this.leases.renew(held, leaseMs);
-      if (!isHeld) this.logger.warn('schedule.lease_lost', { job: held.name });
-    } catch (error) {
-      this.logger.warn('schedule.not_renewed', { job: held.name, ...errorFields(error) });
-    }
+    const isHeld = await this.leases.renew(held, leaseMs);
+    if (!isHeld) this.logger.warn('schedule.lease_lost', { job: held.name });
   }
 
   /** A lease that cannot be given back runs out by itself. */

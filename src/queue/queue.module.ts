@@ -1,16 +1,48 @@
 import { Global, Module } from '@nestjs/common';
-import { ScheduleModule } from '@nestjs/schedule';
+import { ScheduleModule, SchedulerRegistry } from '@nestjs/schedule';
 import { TypeOrmModule } from '@nestjs/typeorm';
 
+import { Env } from '../../config/env.js';
+import { Clock } from '../common/clock.js';
+import { Logger } from '../common/logger.js';
+import { BullmqTransport } from './bullmq-transport.js';
+import { Heartbeat } from './heartbeat.js';
+import { InProcessTransport } from './in-process-transport.js';
 import { Lease } from './lease.entity.js';
 import { LeasedSchedule } from './leased-schedule.js';
 import { LeasesRepository } from './leases.repository.js';
+import { WorkHandlers } from './work-handlers.js';
+import { WorkQueue } from './work-queue.js';
+import { WorkTransport } from './work-transport.js';
+import { Work } from './work.entity.js';
+import { WorkRepository } from './work.repository.js';
 
 /** Work that is done later or again and again. */
 @Global()
 @Module({
-  imports: [ScheduleModule.forRoot(), TypeOrmModule.forFeature([Lease])],
-  providers: [LeasedSchedule, LeasesRepository],
-  exports: [LeasedSchedule],
+  imports: [ScheduleModule.forRoot(), TypeOrmModule.forFeature([Lease, Work])],
+  providers: [
+    Heartbeat,
+    LeasedSchedule,
+    LeasesRepository,
+    WorkHandlers,
+    WorkQueue,
+    WorkRepository,
+    {
+      provide: WorkTransport,
+      inject: [Env, WorkRepository, Clock, SchedulerRegistry, Logger],
+      useFactory: (
+        { redisUrl }: Env,
+        work: WorkRepository,
+        clock: Clock,
+        registry: SchedulerRegistry,
+        logger: Logger,
+      ) =>
+        redisUrl
+          ? new BullmqTransport(redisUrl, logger)
+          : new InProcessTransport(work, clock, registry, logger),
+    },
+  ],
+  exports: [Heartbeat, LeasedSchedule, WorkQueue],
 })
 export class QueueModule {}
