@@ -1,0 +1,73 @@
+import type { Text } from '../common/text.js';
+
+/** What an account looks like in an event: what a client needs to know whether to ask for more. */
+export interface AccountSummary {
+  appid: string;
+  accountType: 'official_account' | 'mini_program';
+  nickname: string;
+}
+
+/**
+ * What each type carries. A field is only ever added; anything else makes a new version in {@link EVENT_VERSIONS}.
+ */
+export interface EventPayloads {
+  'account.authorized': AccountSummary & {
+    authorizedAt: string;
+    permissionIds: number[];
+    /** Permission sets that the account needs and was not granted. */
+    missingPermissionIds: number[];
+  };
+  'account.updated': AccountSummary & {
+    /** The fields of the account that are different now, e.g. `permissions`, `nickname`. */
+    changed: string[];
+    /** Permission sets that came and went. */
+    gainedPermissionIds: number[];
+    lostPermissionIds: number[];
+  };
+  'account.unauthorized': AccountSummary & { unauthorizedAt: string };
+  'component.ticket_late': {
+    componentAppid: string;
+    state: 'late' | 'expired' | 'missing';
+    lastReceivedAt: string | null;
+  };
+}
+
+export type EventType = keyof EventPayloads;
+
+export const EVENT_VERSIONS: Readonly<Record<EventType, number>> = {
+  'account.authorized': 1,
+  'account.updated': 1,
+  'account.unauthorized': 1,
+  'component.ticket_late': 1,
+};
+
+export const EVENT_TYPES = Object.keys(EVENT_VERSIONS) as EventType[];
+
+/** When each is sent, for the documentation. */
+export const EVENT_MEANINGS: Readonly<Record<EventType, Text>> = {
+  'account.authorized': {
+    zh: '账号完成授权，或在取消后重新授权。',
+    en: 'An account has authorized us, for the first time or again.',
+  },
+  'account.updated': {
+    zh: '已授权账号的权限或资料发生变化。',
+    en: 'The permissions or details of an authorized account have changed.',
+  },
+  'account.unauthorized': {
+    zh: '账号在微信侧取消了授权。',
+    en: 'The administrator has cancelled the authorization at WeChat.',
+  },
+  'component.ticket_late': {
+    zh: '超过 30 分钟没有收到新的 ticket（仅 owner 可见）。',
+    en: 'No new ticket has come for more than 30 minutes (owners only).',
+  },
+};
+
+/** Whom an event is about: events of one subject are delivered in their order. */
+export interface EventSubject {
+  /** Whose event it is; null for what only owners may see. */
+  tenantId: string | null;
+  /** The account; null for the platform itself. */
+  appid: string | null;
+  openid?: string;
+}
