@@ -72,7 +72,7 @@ const queryAuth: Api = {
       authorization_info: {
         authorizer_appid: account.appid,
         ...(account.authorization.permissionIds.length > 0 && {
-          authorizer_access_token: issueToken(call, 'authorizer', account.appid),
+          authorizer_access_token: issueToken(call, 'authorizer', account.appid, value),
           expires_in: TOKEN_SECONDS,
           authorizer_refresh_token: account.authorization.refreshToken,
         }),
@@ -183,7 +183,12 @@ export function retireTokens(world: ApiCall['world'], appid: string): void {
   }
 }
 
-function issueToken({ world }: ApiCall, kind: 'component' | 'authorizer', appid: string): string {
+function issueToken(
+  { world }: ApiCall,
+  kind: 'component' | 'authorizer',
+  appid: string,
+  authorizationCode?: string,
+): string {
   retireTokens(world, appid);
   const value = randomValue(kind === 'component' ? '70_' : '71_');
   world.data.accessTokens[value] = {
@@ -191,6 +196,7 @@ function issueToken({ world }: ApiCall, kind: 'component' | 'authorizer', appid:
     appid,
     expiresAt: world.now() + TOKEN_SECONDS * 1000,
     isRetired: false,
+    ...(authorizationCode !== undefined && { authorizationCode }),
   };
   return value;
 }

@@ -1,5 +1,7 @@
 import type { ServerResponse } from 'node:http';
 
+import type { XmlInput } from '@app/wechat';
+
 import type { Fault } from './faults.js';
 import type { Corruption } from './pusher.js';
 import type { WechatSandbox } from './sandbox.js';
@@ -9,9 +11,10 @@ type Input = Record<string, unknown>;
 
 /** What can be scripted over HTTP: `POST /_sandbox/<name>` with a JSON body. The README lists it. */
 const COMMANDS: Readonly<Record<string, (sandbox: WechatSandbox, input: Input) => unknown>> = {
-  state: ({ data, eventsUrl, launchDomain }) => ({
+  state: ({ data, eventsUrl, messagesUrl, launchDomain }) => ({
     now: new Date().toISOString(),
     eventsUrl,
+    messagesUrl,
     launchDomain,
     accounts: Object.values(data.accounts),
     messages: data.messages,
@@ -19,8 +22,10 @@ const COMMANDS: Readonly<Record<string, (sandbox: WechatSandbox, input: Input) =
   journal: ({ journal }) => journal,
   settings: (sandbox, input) => {
     if (typeof input['eventsUrl'] === 'string') sandbox.eventsUrl = input['eventsUrl'];
+    if (typeof input['messagesUrl'] === 'string') sandbox.messagesUrl = input['messagesUrl'];
     if (typeof input['launchDomain'] === 'string') sandbox.launchDomain = input['launchDomain'];
-    return { eventsUrl: sandbox.eventsUrl, launchDomain: sandbox.launchDomain };
+    const { eventsUrl, messagesUrl, launchDomain } = sandbox;
+    return { eventsUrl, messagesUrl, launchDomain };
   },
   ticket: (sandbox, input) =>
     sandbox.pushTicket(
@@ -57,6 +62,12 @@ const COMMANDS: Readonly<Record<string, (sandbox: WechatSandbox, input: Input) =
           (input['fields'] ?? {}) as Record<string, string>,
           input['corruption'] as Corruption,
         ),
+  message: (sandbox, input) =>
+    sandbox.pushMessage(
+      textOf(input, 'appid'),
+      (input['fields'] ?? {}) as XmlInput,
+      input['corruption'] as Corruption,
+    ),
   fault: (sandbox, input) => {
     sandbox.faults.add({
       ...input,

@@ -1,4 +1,16 @@
 export type { Fault } from './faults.js';
-export { type Corruption, makePush, type PushIdentity, type PushResult } from './pusher.js';
+export {
+  type Corruption,
+  makePush,
+  type MessagePushResult,
+  type PushIdentity,
+  type PushResult,
+} from './pusher.js';
+export { type ReleaseTestCase, type ReleaseTestResult, runReleaseTest } from './release-test.js';
 export { type JournalEntry, type SandboxOptions, WechatSandbox } from './sandbox.js';
-export { type SandboxAccount, type SandboxAuthorization, type SandboxData } from './state.js';
+export {
+  type SandboxAccount,
+  type SandboxAuthorization,
+  type SandboxData,
+  type SentMessage,
+} from './state.js';

@@ -9,6 +9,10 @@ const { values } = parseArgs({
   options: {
     port: { type: 'string', default: '3900' },
     'events-url': { type: 'string', default: 'http://localhost:3000/wechat/component/events' },
+    'messages-url': {
+      type: 'string',
+      default: 'http://localhost:3000/wechat/accounts/$APPID$/messages',
+    },
     'launch-domain': { type: 'string', default: 'localhost:3000' },
     'component-appid': { type: 'string', default: QUICKSTART_COMPONENT.appid },
     'component-appsecret': { type: 'string', default: QUICKSTART_COMPONENT.appSecret },
@@ -27,6 +31,7 @@ const sandbox = await WechatSandbox.start({
   },
   launchDomain: values['launch-domain'],
   eventsUrl: values['events-url'],
+  messagesUrl: values['messages-url'],
 });
 const ticking = setInterval(() => void sandbox.pushTicket(), TICKET_EVERY_MS);
 void sandbox.pushTicket();

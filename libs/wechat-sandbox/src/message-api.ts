@@ -5,9 +5,15 @@ export const messageApi: ApiFamily = {
   '/cgi-bin/message/custom/send': {
     token: 'authorizer',
     permissions: [1, 19],
-    handle: ({ body, world, tokenAppid }) => {
+    handle: ({ body, world, tokenAppid, token }) => {
       const toUser = textOf(body, 'touser', new Refusal(40003, 'invalid openid'));
-      world.data.messages.push({ appid: tokenAppid ?? '', toUser, message: body, at: world.now() });
+      world.data.messages.push({
+        appid: tokenAppid ?? '',
+        toUser,
+        message: body,
+        at: world.now(),
+        authorizationCode: world.data.accessTokens[token ?? '']?.authorizationCode ?? null,
+      });
       return OK;
     },
   },

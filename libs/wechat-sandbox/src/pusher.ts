@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { encryptMessage, sign } from '@app/wechat';
 import { Agent, request } from 'undici';
 
+import { readReply } from './passive-reply.js';
+
 export interface PushIdentity {
   appid: string;
   token: string;
@@ -13,6 +15,20 @@ export interface PushResult {
   /** One for each try; status null when there was no answer. */
   attempts: { status: number | null; body: string }[];
   delivered: boolean;
+}
+
+/** What came of a message or event of an account. */
+export interface MessagePushResult extends PushResult {
+  /** The passive reply, opened; null for `success`, an empty answer and none. */
+  reply: Record<string, string> | null;
+}
+
+/** Whose message a push is. It stands outside the ciphertext, too. */
+export interface MessageAddress {
+  /** The account's original id. */
+  toUserName: string;
+  /** The person's. */
+  openid: string;
 }
 
 /** What is wrong with a push that is made to be refused. */
@@ -33,12 +49,13 @@ export interface Corruption {
 
 const ANSWER_MS = 5_000;
 
-/** A push in WeChat's own form: query, headers and body. */
+/** A push in WeChat's own form: query, headers and body. @param address for one of an account's, not of the component */
 export function makePush(
   xml: string,
   identity: PushIdentity,
   seconds: number,
   corruption: Corruption = {},
+  address?: MessageAddress,
 ): { query: Record<string, string>; body: string | Buffer; contentType: string } {
   const timestamp = String(seconds);
   const nonce = String(randomBytes(4).readUInt32BE());
@@ -58,9 +75,13 @@ export function makePush(
     nonce,
     encrypt_type: 'aes',
     msg_signature: msgSignature,
+    ...(address && { openid: address.openid }),
   };
   for (const name of corruption.withoutQuery ?? []) delete query[name];
-  const envelope = `<xml>\n    <AppId><![CDATA[${identity.appid}]]></AppId>\n    <Encrypt><![CDATA[${encrypted}]]></Encrypt>\n</xml>\n`;
+  const head = address
+    ? `<ToUserName><![CDATA[${address.toUserName}]]></ToUserName>`
+    : `<AppId><![CDATA[${identity.appid}]]></AppId>`;
+  const envelope = `<xml>\n    ${head}\n    <Encrypt><![CDATA[${encrypted}]]></Encrypt>\n</xml>\n`;
   return {
     query,
     body: corruption.rawBody ?? envelope,
@@ -78,17 +99,42 @@ export class Pusher {
     private readonly retryDelaysMs: readonly number[],
   ) {}
 
-  async deliver(url: string, xml: string, corruption: Corruption = {}): Promise<PushResult> {
+  /** Delivers a component event: nothing but `success` will do. */
+  deliver(url: string, xml: string, corruption: Corruption = {}): Promise<PushResult> {
+    return this.#deliver(
+      url,
+      () => makePush(xml, this.identity, this.seconds(), corruption),
+      (body) => body === 'success',
+    );
+  }
+
+  /** Delivers a message or event of an account: `success`, nothing, or a passive reply will do. */
+  async deliverMessage(
+    url: string,
+    xml: string,
+    address: MessageAddress,
+    corruption: Corruption = {},
+  ): Promise<MessagePushResult> {
+    const result = await this.#deliver(
+      url,
+      () => makePush(xml, this.identity, this.seconds(), corruption, address),
+      (body) => body === '' || body === 'success' || readReply(body, this.identity) !== null,
+    );
+    const answer = result.delivered ? result.attempts.at(-1) : undefined;
+    return { ...result, reply: answer ? readReply(answer.body, this.identity) : null };
+  }
+
+  async #deliver(
+    url: string,
+    push: () => ReturnType<typeof makePush>,
+    isAnswer: (body: string) => boolean,
+  ): Promise<PushResult> {
     const attempts: PushResult['attempts'] = [];
     for (const delayMs of [0, ...this.retryDelaysMs]) {
       if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
-      const attempt = await this.#send(
-        url,
-        makePush(xml, this.identity, this.seconds(), corruption),
-      );
+      const attempt = await this.#send(url, push());
       attempts.push(attempt);
-      if (attempt.status === 200 && attempt.body === 'success')
-        return { attempts, delivered: true };
+      if (attempt.status === 200 && isAnswer(attempt.body)) return { attempts, delivered: true };
     }
     return { attempts, delivered: false };
   }

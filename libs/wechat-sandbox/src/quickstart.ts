@@ -15,6 +15,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { QUICKSTART_COMPONENT } from './defaults.js';
+import { type ReleaseTestCase, type ReleaseTestResult, runReleaseTest } from './release-test.js';
 import { WechatSandbox } from './sandbox.js';
 import type { SandboxData } from './state.js';
 import { callApi, walkAuthorization, WalkError } from './walk.js';
@@ -23,6 +24,12 @@ const MAIN = resolve(import.meta.dirname, '../../../src/main.js');
 const READY_WITHIN_MS = 60_000;
 const TICKET_EVERY_MS = 10 * 60_000;
 const KEEP_EVERY_MS = 2_000;
+const RELEASE_TEST_CASES: Readonly<Record<ReleaseTestCase, string>> = {
+  ticket: '票据推送 ticket',
+  text: '文本消息 text',
+  api_text: '客服消息 API text',
+  event: '事件 event',
+};
 
 /** A reason that a newcomer can remove. */
 class QuickstartError extends Error {}
@@ -32,18 +39,24 @@ interface Setup {
   sandboxPort: number;
   /** Keeps the database, the sandbox's memory, the key and the service's log. */
   folder: string;
+  pushRetryDelaysMs?: readonly number[];
 }
+
+type Running = Awaited<ReturnType<typeof start>>;
 
 const { values } = parseArgs({
   options: {
     walk: { type: 'boolean', default: false },
+    'release-test': { type: 'boolean', default: false },
     port: { type: 'string', default: '3000' },
     'sandbox-port': { type: 'string', default: '3900' },
   },
 });
 
 try {
-  await (values.walk ? walk() : stay());
+  if (values['release-test']) await releaseTest();
+  else if (values.walk) await walk();
+  else await stay();
 } catch (error) {
   const isExplained = error instanceof QuickstartError || error instanceof WalkError;
   process.stderr.write(
@@ -98,23 +111,53 @@ async function stay(): Promise<void> {
 
 /** For a script: a fresh service and sandbox, two authorizations, an exit code. */
 async function walk(): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'quickstart-'));
-  const setup = { port: await freePort(), sandboxPort: 0, folder };
-  const onStep = (text: string): boolean => process.stdout.write(`✓ ${text}\n`);
-  const running = await start(setup);
-  try {
-    onStep(`服务与沙箱已就绪 service and sandbox are ready: ${running.serviceUrl}`);
+  await withFresh({}, async (running) => {
     for (const type of ['official_account', 'mini_program'] as const) {
-      await walkAuthorization({ ...running, onStep }, type);
+      await walkAuthorization({ ...running, onStep: tellStep }, type);
     }
+  });
+  tellStep('完成 done');
+}
+
+/** For a script: a fresh service and sandbox, WeChat's release test with all of its accounts, an exit code. */
+async function releaseTest(): Promise<void> {
+  // A case must go well at the first try, so the others would only take time.
+  const results = await withFresh({ pushRetryDelaysMs: [] }, ({ sandbox }) =>
+    runReleaseTest(sandbox, tellResult),
+  );
+  const failures = results.filter(({ passed }) => !passed);
+  if (failures.length > 0) {
+    throw new QuickstartError(
+      `全网发布接入检测未通过 the release test failed: ${failures.length}/${results.length}`,
+    );
+  }
+  tellStep(`全网发布接入检测已通过 the release test passed: ${results.length}/${results.length}`);
+}
+
+async function withFresh<T>(
+  options: Pick<Setup, 'pushRetryDelaysMs'>,
+  work: (running: Running) => Promise<T>,
+): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'quickstart-'));
+  const running = await start({ ...options, port: await freePort(), sandboxPort: 0, folder });
+  try {
+    tellStep(`服务与沙箱已就绪 service and sandbox are ready: ${running.serviceUrl}`);
+    return await work(running);
   } finally {
     await running.stop();
     rmSync(folder, { recursive: true, force: true });
   }
-  process.stdout.write('✓ 完成 done\n');
 }
 
-async function start({ port, sandboxPort, folder }: Setup) {
+function tellStep(text: string): void {
+  process.stdout.write(`✓ ${text}\n`);
+}
+
+function tellResult({ appid, case: name, passed, detail }: ReleaseTestResult): void {
+  process.stdout.write(`${passed ? '✓' : '✗'} ${appid} ${RELEASE_TEST_CASES[name]}: ${detail}\n`);
+}
+
+async function start({ port, sandboxPort, folder, pushRetryDelaysMs }: Setup) {
   mkdirSync(folder, { recursive: true });
   const serviceUrl = `http://localhost:${port}`;
   const memory = join(folder, 'sandbox.json');
@@ -126,6 +169,8 @@ async function start({ port, sandboxPort, folder }: Setup) {
     component: QUICKSTART_COMPONENT,
     launchDomain: new URL(serviceUrl).host,
     eventsUrl: `${serviceUrl}/wechat/component/events`,
+    messagesUrl: `${serviceUrl}/wechat/accounts/$APPID$/messages`,
+    ...(pushRetryDelaysMs && { pushRetryDelaysMs }),
     ...(data && { data }),
   });
   // The service keeps its tokens over a restart, so WeChat must remember them too.

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { newsReply, parseXml, sealReply, textReply } from '@app/wechat';
 import { request } from 'undici';
 import WXBizMsgCrypt from 'wechat-crypto';
 
@@ -20,29 +21,35 @@ const HOUR_MS = 3_600_000;
 let sandbox: WechatSandbox;
 let now: number;
 let receiver: Server;
-let received: { query: URLSearchParams; body: string }[];
+let received: { path: string; query: URLSearchParams; body: string }[];
 let receiverStatus: number;
+let receiverBody: string;
 
 beforeEach(async () => {
   now = Date.UTC(2026, 0, 31, 15);
   received = [];
   receiverStatus = 200;
+  receiverBody = 'success';
   receiver = createServer((incoming, response) => {
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', () => {
+      const { pathname, searchParams } = new URL(incoming.url ?? '', 'http://x');
       received.push({
-        query: new URL(incoming.url ?? '', 'http://x').searchParams,
+        path: pathname,
+        query: searchParams,
         body: Buffer.concat(chunks).toString(),
       });
-      response.writeHead(receiverStatus).end('success');
+      response.writeHead(receiverStatus).end(receiverBody);
     });
   });
   await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+  const receiverUrl = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
   sandbox = await WechatSandbox.start({
     component,
     launchDomain: 'channel.test',
-    eventsUrl: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/events`,
+    eventsUrl: `${receiverUrl}/events`,
+    messagesUrl: `${receiverUrl}/accounts/$APPID$/messages`,
     now: () => now,
     pushRetryDelaysMs: [0, 0],
   });
@@ -364,6 +371,12 @@ describe('faults', () => {
   });
 });
 
+const independent = new WXBizMsgCrypt(component.token, component.encodingAesKey, component.appid);
+
+function opened(body = ''): { message: string; id: string } {
+  return independent.decrypt(/<Encrypt><!\[CDATA\[(.*)\]\]><\/Encrypt>/.exec(body)?.[1] ?? '');
+}
+
 describe('pushes', () => {
   it('are signed and encrypted as the independent implementation does it', async () => {
     expect(await sandbox.pushTicket('ticket@@@x')).toEqual({
@@ -372,11 +385,6 @@ describe('pushes', () => {
     });
     const { query, body } = received[0] ?? { query: new URLSearchParams(), body: '' };
     const encrypted = /<Encrypt><!\[CDATA\[(.*)\]\]><\/Encrypt>/.exec(body)?.[1] ?? '';
-    const independent = new WXBizMsgCrypt(
-      component.token,
-      component.encodingAesKey,
-      component.appid,
-    );
     expect(query.get('msg_signature')).toBe(
       independent.getSignature(query.get('timestamp') ?? '', query.get('nonce') ?? '', encrypted),
     );
@@ -398,21 +406,170 @@ describe('pushes', () => {
 
   it('tell of an authorization once, of a change, and of a cancellation, but not of nothing', async () => {
     const events = (): (string | undefined)[] =>
-      received.map(({ body }) => {
-        const encrypted = /<Encrypt><!\[CDATA\[(.*)\]\]>/.exec(body)?.[1] ?? '';
-        const { message } = new WXBizMsgCrypt(
-          component.token,
-          component.encodingAesKey,
-          component.appid,
-        ).decrypt(encrypted);
-        return /<InfoType><!\[CDATA\[(\w+)/.exec(message)?.[1];
-      });
+      received.map(({ body }) => /<InfoType><!\[CDATA\[(\w+)/.exec(opened(body).message)?.[1]);
     await sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: null }).pushed;
     await sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: null }).pushed;
     await sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: null, permissionIds: [1] })
       .pushed;
     await sandbox.cancel(SERVICE_ACCOUNT).pushed;
     expect(events()).toEqual(['authorized', 'updateauthorized', 'unauthorized']);
+  });
+});
+
+describe('messages', () => {
+  const SENDER = 'oPerson00000000000000000001';
+  const head = { to: SENDER, from: 'gh_0123456789ab', createTime: 1_769_871_600 };
+  const text = { FromUserName: SENDER, MsgType: 'text', Content: '你好' };
+  const seal = (clear: string, over: Partial<Parameters<typeof sealReply>[1]> = {}): string =>
+    sealReply(clear, {
+      ...component,
+      timestamp: 1_769_871_600,
+      nonce: '1234567890',
+      format: 'xml',
+      ...over,
+    });
+
+  it("go to the account's address, sealed with the component's identity", async () => {
+    expect(await sandbox.pushMessage(SERVICE_ACCOUNT, text)).toEqual({
+      attempts: [{ status: 200, body: 'success' }],
+      delivered: true,
+      reply: null,
+    });
+    const { path, query, body } = received[0] ?? { query: new URLSearchParams() };
+    expect(path).toBe(`/accounts/${SERVICE_ACCOUNT}/messages`);
+    expect(query.get('openid')).toBe(SENDER);
+    const { ToUserName, Encrypt } = parseXml(body ?? '');
+    expect(ToUserName).toBe('gh_0123456789ab');
+    expect(query.get('msg_signature')).toBe(
+      independent.getSignature(
+        query.get('timestamp') ?? '',
+        query.get('nonce') ?? '',
+        Encrypt as string,
+      ),
+    );
+    const { message, id } = opened(body);
+    expect(id).toBe(component.appid);
+    expect(parseXml(message)).toEqual({
+      ToUserName: 'gh_0123456789ab',
+      CreateTime: String(now / 1000),
+      MsgId: expect.stringMatching(/^[1-9]\d{18}$/),
+      ...text,
+    });
+  });
+
+  it('have a number each, events none, and what is given goes over it', async () => {
+    await sandbox.pushMessage(SERVICE_ACCOUNT, { MsgType: 'text' });
+    await sandbox.pushMessage(SERVICE_ACCOUNT, { MsgType: 'text' });
+    await sandbox.pushMessage(SERVICE_ACCOUNT, { MsgType: 'event', Event: 'subscribe' });
+    await sandbox.pushMessage(SERVICE_ACCOUNT, {
+      MsgType: 'text',
+      MsgId: '7',
+      CreateTime: 5,
+      ToUserName: 'gh_else',
+    });
+    const [first, second, event, given] = received.map(({ body }) =>
+      parseXml(opened(body).message),
+    );
+    expect(first?.['MsgId']).not.toBe(second?.['MsgId']);
+    expect(first?.['FromUserName']).toMatch(/^o[\w-]{27}$/);
+    expect(event).not.toHaveProperty('MsgId');
+    expect(given).toMatchObject({ MsgId: '7', CreateTime: '5', ToUserName: 'gh_else' });
+  });
+
+  it('bring back the passive reply, nested texts by their path', async () => {
+    receiverBody = seal(textReply(head, '收到 ]]> & <b>'));
+    expect(await sandbox.pushMessage(SERVICE_ACCOUNT, text)).toMatchObject({
+      attempts: [{ status: 200 }],
+      delivered: true,
+      reply: {
+        ToUserName: SENDER,
+        FromUserName: 'gh_0123456789ab',
+        CreateTime: '1769871600',
+        MsgType: 'text',
+        Content: '收到 ]]> & <b>',
+      },
+    });
+    const article = { title: '一', description: '', imageUrl: '', url: 'https://a.test/' };
+    receiverBody = seal(newsReply(head, [article, { ...article, title: '二' }]));
+    expect((await sandbox.pushMessage(SERVICE_ACCOUNT, text)).reply).toMatchObject({
+      ArticleCount: '2',
+      'Articles.item.0.Url': 'https://a.test/',
+      'Articles.item.1.Title': '二',
+    });
+  });
+
+  it('may be answered with nothing, which a component event may not', async () => {
+    receiverBody = '';
+    expect(await sandbox.pushMessage(SERVICE_ACCOUNT, text)).toMatchObject({
+      attempts: [{ status: 200 }],
+      delivered: true,
+      reply: null,
+    });
+    expect(await sandbox.pushTicket()).toMatchObject({ delivered: false });
+    receiverBody = seal(textReply(head, '收到'));
+    expect(await sandbox.pushTicket()).toMatchObject({ delivered: false });
+  });
+
+  it.each([
+    ['garbage', '<html>maintenance</html>'],
+    ['JSON', '{"errcode":0}'],
+    ['a reply in the clear', textReply(head, '收到')],
+    ['a reply in JSON', seal('{}', { format: 'json' })],
+    ["another Token's signature", seal(textReply(head, '收到'), { token: 'another' })],
+    ["another appid's reply", seal(textReply(head, '收到'), { appid: SERVICE_ACCOUNT })],
+    [
+      "another key's reply",
+      seal(textReply(head, '收到'), { encodingAesKey: component.encodingAesKey.toUpperCase() }),
+    ],
+    ['an unreadable reply', seal('hello')],
+  ])('are pushed again after %s', async (_case, body) => {
+    receiverBody = body;
+    expect(await sandbox.pushMessage(SERVICE_ACCOUNT, text)).toEqual({
+      attempts: Array.from({ length: 3 }, () => ({ status: 200, body })),
+      delivered: false,
+      reply: null,
+    });
+    const numbers = received.map((push) => parseXml(opened(push.body).message)['MsgId']);
+    expect(new Set(numbers).size).toBe(1);
+  });
+
+  it('bring back no reply that stands under an error', async () => {
+    receiverStatus = 500;
+    receiverBody = seal(textReply(head, '收到'));
+    expect(await sandbox.pushMessage(SERVICE_ACCOUNT, text)).toMatchObject({
+      delivered: false,
+      reply: null,
+    });
+  });
+
+  it('go nowhere without an address, and come only from accounts there are', async () => {
+    sandbox.messagesUrl = null;
+    expect(await sandbox.pushMessage(SERVICE_ACCOUNT, text)).toEqual({
+      attempts: [],
+      delivered: false,
+      reply: null,
+    });
+    await expect(sandbox.pushMessage('wx0', text)).rejects.toThrow(RangeError);
+  });
+
+  it('are remembered, when the platform sends one, with the code that gave the token', async () => {
+    const { token, accessToken, authCode, refreshToken } = await exchanged(SERVICE_ACCOUNT);
+    await call('/message/custom/send', { touser: SENDER }, accessToken);
+    const refreshed = await call(
+      '/component/api_authorizer_token',
+      {
+        ...own,
+        authorizer_appid: SERVICE_ACCOUNT,
+        authorizer_refresh_token: refreshToken,
+      },
+      token,
+    );
+    const newToken = String(refreshed['authorizer_access_token']);
+    await call('/message/custom/send', { touser: SENDER }, newToken);
+    expect(sandbox.data.messages).toMatchObject([
+      { appid: SERVICE_ACCOUNT, toUser: SENDER, authorizationCode: authCode },
+      { appid: SERVICE_ACCOUNT, toUser: SENDER, authorizationCode: null },
+    ]);
   });
 });
 
@@ -543,6 +700,19 @@ describe('the control API', () => {
     expect((await control('cancel', { appid: 'wxffffffffffffffff' })).body).toMatchObject({
       push: { delivered: true },
     });
+    const { body: settings } = await control<Record<string, string>>('settings', {
+      messagesUrl: sandbox.messagesUrl?.replace('/messages', '/inbox'),
+    });
+    expect(settings['messagesUrl']).toMatch(/\/accounts\/\$APPID\$\/inbox$/);
+    expect(
+      (
+        await control('message', {
+          appid: 'wxffffffffffffffff',
+          fields: { MsgType: 'text', Content: '你好' },
+        })
+      ).body,
+    ).toMatchObject({ delivered: true, reply: null });
+    expect(received.at(-1)?.path).toBe('/accounts/wxffffffffffffffff/inbox');
     const { body: state } = await control<{ accounts: SandboxAccount[] }>('state');
     expect(
       state.accounts.find(({ appid }) => appid === 'wxffffffffffffffff')?.authorization,
@@ -559,6 +729,7 @@ describe('the control API', () => {
       body: { commands: expect.arrayContaining(['state', 'fault']) },
     });
     expect(await control('cancel', { appid: 'wx0' })).toMatchObject({ status: 400 });
+    expect(await control('message', { appid: 'wx0' })).toMatchObject({ status: 400 });
     expect(await control('cancel')).toMatchObject({
       status: 400,
       body: { error: '"appid" is missing' },

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { buildXml } from '@app/wechat';
+import { buildXml, type XmlInput } from '@app/wechat';
 
 import { type Api, type ApiFamily, Refusal, type World } from './api.js';
 import { componentApi, retireTokens, rotateRefreshToken } from './component-api.js';
@@ -10,12 +10,13 @@ import { handleControl } from './control.js';
 import { type Fault, Faults } from './faults.js';
 import { messageApi } from './message-api.js';
 import { handlePage, type ScanSession } from './pages.js';
-import { type Corruption, Pusher, type PushResult } from './pusher.js';
+import { type Corruption, type MessagePushResult, Pusher, type PushResult } from './pusher.js';
 import { countCall, quotaApi } from './quota-api.js';
 import {
   emptyData,
   makeAccount,
   offeredPermissions,
+  randomMsgId,
   randomValue,
   readyAccounts,
   type SandboxAccount,
@@ -31,6 +32,8 @@ export interface SandboxOptions {
   launchDomain: string;
   /** Where tickets and authorization events are pushed; null pushes nothing. */
   eventsUrl?: string | null;
+  /** Where accounts' messages and events are pushed, `$APPID$` standing for the account; null pushes nothing. */
+  messagesUrl?: string | null;
   /** Milliseconds. */
   now?: () => number;
   /** The pauses before the second and third try of a push; default 5 s each. */
@@ -56,6 +59,8 @@ const APIS: ReadonlyMap<string, Api> = new Map(
 const CODE_SECONDS = 3600;
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 const JOURNAL_LENGTH = 20_000;
+/** Who writes to an account, unless it is said. */
+const SENDER = 'oSandboxOpenId00000000000001';
 
 /** A WeChat on loopback: the platform's APIs, the scan page, and the pushes. */
 export class WechatSandbox implements World {
@@ -65,6 +70,7 @@ export class WechatSandbox implements World {
   readonly scanSessions = new Map<string, ScanSession>();
   readonly data: SandboxData;
   eventsUrl: string | null;
+  messagesUrl: string | null;
   launchDomain: string;
   readonly #server: Server;
   readonly #pusher: Pusher;
@@ -75,6 +81,7 @@ export class WechatSandbox implements World {
     if (Object.keys(this.data.accounts).length === 0)
       for (const account of readyAccounts()) this.addAccount(account);
     this.eventsUrl = options.eventsUrl ?? null;
+    this.messagesUrl = options.messagesUrl ?? null;
     this.launchDomain = options.launchDomain;
     this.#pusher = new Pusher(
       options.component,
@@ -173,6 +180,38 @@ export class WechatSandbox implements World {
   pushXml(xml: string, corruption: Corruption = {}): Promise<PushResult> {
     if (!this.eventsUrl) return Promise.resolve({ attempts: [], delivered: false });
     return this.#pusher.deliver(this.eventsUrl, xml, corruption);
+  }
+
+  /**
+   * Pushes a message or event of an account, under the component's identity.
+   *
+   * @param fields go over ToUserName, FromUserName, CreateTime and, for a message, MsgId
+   * @throws RangeError for an appid that WeChat does not know
+   */
+  async pushMessage(
+    appid: string,
+    fields: XmlInput,
+    corruption: Corruption = {},
+  ): Promise<MessagePushResult> {
+    const { originalId } = this.account(appid);
+    const { ToUserName = originalId, FromUserName = SENDER, ...rest } = fields;
+    if (!this.messagesUrl) return { attempts: [], delivered: false, reply: null };
+    const xml = buildXml({
+      ToUserName,
+      FromUserName,
+      CreateTime: Math.floor(this.now() / 1000),
+      ...(rest['MsgType'] !== 'event' && { MsgId: randomMsgId() }),
+      ...rest,
+    });
+    return this.#pusher.deliverMessage(
+      this.messagesUrl.replaceAll('$APPID$', () => appid),
+      xml,
+      {
+        toUserName: typeof ToUserName === 'string' ? ToUserName : '',
+        openid: typeof FromUserName === 'string' ? FromUserName : '',
+      },
+      corruption,
+    );
   }
 
   /**
@@ -342,7 +381,7 @@ export class WechatSandbox implements World {
       if (!body) throw new Refusal(47001, 'data format error');
       const tokenAppid = this.#checkToken(api, token);
       this.#checkAccount(api, path, tokenAppid);
-      return api.handle({ path, body, tokenAppid, world: this });
+      return api.handle({ path, body, tokenAppid, token, world: this });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       return this.#refuse(error, path, text);

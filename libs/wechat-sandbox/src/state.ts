@@ -42,12 +42,24 @@ interface IssuedToken {
   expiresAt: number;
   /** A newer one was handed out. */
   isRetired: boolean;
+  /** The code that it was exchanged for; missing when it came by a refresh. */
+  authorizationCode?: string;
 }
 
 interface IssuedCode {
   appid: string;
   expiresAt: number;
   isUsed: boolean;
+}
+
+/** A customer-service message that the platform sent. */
+export interface SentMessage {
+  appid: string;
+  toUser: string;
+  message: unknown;
+  at: number;
+  /** The code whose exchange gave the token it was sent with; null for a token that came by a refresh. */
+  authorizationCode: string | null;
 }
 
 /** Everything the sandbox knows. Plain data, so that it can be kept in a file. */
@@ -66,7 +78,7 @@ export interface SandboxData {
   /** Daily limits by path, for every account; without one, 100,000. */
   dailyLimits: Record<string, number>;
   /** What was sent to people. */
-  messages: { appid: string; toUser: string; message: unknown; at: number }[];
+  messages: SentMessage[];
   serial: number;
 }
 
@@ -89,6 +101,11 @@ export function emptyData(): SandboxData {
 /** A value in the style of WeChat's, never the same twice. */
 export function randomValue(prefix: string): string {
   return prefix + randomBytes(24).toString('base64url');
+}
+
+/** A message's number: 19 digits, more than a double holds. */
+export function randomMsgId(): string {
+  return String(10n ** 18n + (randomBytes(8).readBigUInt64BE() % (9n * 10n ** 18n)));
 }
 
 /** Fills in what a caller leaves out. */

@@ -23,6 +23,7 @@ export {
   startPushTicket,
 } from './component.js';
 export { decryptMessage, encryptMessage, isEncodingAesKey, sameText, sign } from './crypto.js';
+export { sendCustomerServiceText } from './customer-service.js';
 export {
   adviceFor,
   classify,
@@ -63,6 +64,13 @@ export {
   toPush,
   type UnauthorizedPush,
 } from './push.js';
+export {
+  isReleaseTestAccount,
+  RELEASE_TEST_ACCOUNTS,
+  type ReleaseTestAccount,
+  type ReleaseTestAnswer,
+  releaseTestAnswer,
+} from './release-test.js';
 export {
   type Article,
   imageReply,
