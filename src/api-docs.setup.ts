@@ -23,6 +23,8 @@ export function createApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .addTag('第三方平台 Component')
     .addTag('授权 Authorizations')
     .addTag('账号 Accounts')
+    .addTag('事件 Events')
+    .addTag('运维 Operations')
     .addTag('健康检查 Health')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'API 密钥 / API key' })
     .build();

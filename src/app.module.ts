@@ -4,8 +4,10 @@ import type { Env } from '../config/env.js';
 import { AccessModule } from './access/access.module.js';
 import { AccountsModule } from './accounts/accounts.module.js';
 import { CommonModule } from './common/common.module.js';
+import { ProcessRole } from './common/process-role.js';
 import { ComponentAuthorizationModule } from './component-authorization/component-authorization.module.js';
 import { DatabaseModule } from './database/database.module.js';
+import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { PushesModule } from './pushes/pushes.module.js';
 import { QueueModule } from './queue/queue.module.js';
@@ -15,14 +17,15 @@ import { TokensModule } from './tokens/tokens.module.js';
 /** The rooms of the house, the lower ones first. */
 @Module({})
 export class AppModule {
-  static forRoot(env: Env): DynamicModule {
+  static forRoot(env: Env, role = new ProcessRole('main')): DynamicModule {
     return {
       module: AppModule,
       imports: [
-        CommonModule.forRoot(env),
+        CommonModule.forRoot(env, role),
         DatabaseModule,
         QueueModule,
         AccessModule,
+        EventsModule,
         PushesModule,
         TokensModule,
         AccountsModule,

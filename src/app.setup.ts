@@ -9,14 +9,22 @@ import { accessHook } from './access/access.hook.js';
 import { AccessService } from './access/access.service.js';
 import { setUpApiDocs } from './api-docs.setup.js';
 import { AppError } from './common/app-error.js';
+import { Drain } from './common/drain.js';
 import { Logger } from './common/logger.js';
+import { Metrics } from './common/metrics.js';
 import { ProblemFilter } from './common/problem.filter.js';
+import { ProcessRole } from './common/process-role.js';
 import { requestContext } from './common/request-context.js';
 import { ApiValidationPipe } from './common/validation.pipe.js';
 
 const BODY_LIMIT_BYTES = 256 * 1024;
 /** A request that has not arrived whole by then is dropped: slow senders must not hold sockets. */
-const REQUEST_TIMEOUT_MS = 15_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 5_000;
+/** How often late requests are looked for: Node's own 30 s would let them stay far beyond their limit. */
+const CHECK_TIMEOUTS_MS = 1_000;
+/** More than any load that one process can answer; what is beyond is refused before it costs anything. */
+const MAX_CONNECTIONS = 10_000;
 const REQUEST_ID = /^[\w.-]{1,128}$/;
 
 /** The HTTP server that every process and every test uses. */
@@ -24,12 +32,18 @@ export function createAdapter(env: Env): FastifyAdapter {
   return new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_TIMEOUTS_MS,
+    },
     trustProxy: env.trustedProxies.length > 0 ? env.trustedProxies : false,
     genReqId: ({ headers }: RawRequestDefaultExpression) => {
       const given = headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
     },
-    return503OnClosing: true,
+    // What comes in over a connection that is still open is answered: see `Drain`.
+    return503OnClosing: false,
   });
 }
 
@@ -38,15 +52,36 @@ export async function setUpApp(app: NestFastifyApplication): Promise<void> {
   const env = app.get(Env);
   const logger = app.get(Logger);
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
+  fastify.server.maxConnections = MAX_CONNECTIONS;
+  if (app.get(ProcessRole).name === 'worker') serveOnly(fastify, WORKER_SERVES);
+  announceEnd(fastify, app.get(Drain));
   await setUpHeaders(app, env);
   allowSwaggerStyles(fastify);
-  setUpRequests(fastify, logger);
+  setUpRequests(fastify, logger, app.get(Metrics));
   // After the context, before any body is read.
   fastify.addHook('onRequest', accessHook(app.get(AccessService)));
   setUpBodies(fastify);
   app.useGlobalPipes(new ApiValidationPipe());
   app.useGlobalFilters(new ProblemFilter(logger));
   setUpApiDocs(app);
+}
+
+/** A worker answers its supervisor and nobody else. */
+const WORKER_SERVES = ['/health/live', '/health/ready', '/metrics'];
+
+function serveOnly(fastify: FastifyInstance, routes: readonly string[]): void {
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    const isServed = routes.includes(request.routeOptions.url ?? '');
+    done(isServed ? undefined : new AppError('not_found'));
+  });
+}
+
+/** Once the end is near, every answer asks its sender to come back over a new connection. */
+function announceEnd(fastify: FastifyInstance, drain: Drain): void {
+  fastify.addHook('onSend', (_request, reply, payload, done) => {
+    if (drain.hasBegun) void reply.header('connection', 'close');
+    done(null, payload);
+  });
 }
 
 async function setUpHeaders(app: NestFastifyApplication, { publicUrl }: Env): Promise<void> {
@@ -90,7 +125,7 @@ function allowSwaggerStyles(fastify: FastifyInstance): void {
 }
 
 /** The request's id in the answer and in every log line, and one line for each request when it is done. */
-function setUpRequests(fastify: FastifyInstance, logger: Logger): void {
+function setUpRequests(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.header('x-request-id', request.id);
     requestContext.run({ requestId: request.id }, done);
@@ -100,12 +135,18 @@ function setUpRequests(fastify: FastifyInstance, logger: Logger): void {
     requestContext.run({ requestId: request.id }, done);
   });
   fastify.addHook('onResponse', (request, reply, done) => {
-    logger.info('request', {
+    const { method } = request;
+    // The pattern, never the address: that carries states, codes and signatures.
+    const route = request.routeOptions.url ?? 'unknown';
+    const status = reply.statusCode;
+    metrics.httpSeconds.observe({ method, route, status }, reply.elapsedTime / 1000);
+    // Good pushes come by the thousand: they stand in the ledger and in the counters.
+    const level = request.routeOptions.config.rawBody && status === 200 ? 'debug' : 'info';
+    logger[level]('request', {
       requestId: request.id,
-      method: request.method,
-      // The pattern, never the address: that carries states, codes and signatures.
-      route: request.routeOptions.url ?? 'unknown',
-      status: reply.statusCode,
+      method,
+      route,
+      status,
       durationMs: Math.round(reply.elapsedTime),
       ip: request.ip,
       ...(request.caller && { key: request.caller.name, tenant: request.caller.tenantId }),

@@ -38,6 +38,12 @@ const ROUTES: Record<string, Role> = {
   'GET /accounts': 'viewer',
   'GET /accounts/{appid}': 'viewer',
   'POST /accounts/sync': 'admin',
+  'GET /events': 'viewer',
+  'GET /pushes': 'owner',
+  'POST /pushes/redrive': 'owner',
+  'POST /pushes/{id}/redrive': 'owner',
+  'GET /work': 'owner',
+  'POST /work/{id}/retry': 'owner',
 };
 
 const call = (route: string, authorization?: string) => {

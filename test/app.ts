@@ -13,7 +13,7 @@ import { AppModule } from '../src/app.module.js';
 import { createAdapter, setUpApp } from '../src/app.setup.js';
 import { Clock } from '../src/common/clock.js';
 import { Logger } from '../src/common/logger.js';
-import { PushesService } from '../src/pushes/pushes.service.js';
+import { PushLedger } from '../src/pushes/push-ledger.js';
 import { until } from './until.js';
 
 export const OWNER_KEY = 'owner-key-for-tests-0123456789abcdef';
@@ -210,7 +210,7 @@ class RunningApp implements TestApp {
 
   async settled(): Promise<void> {
     await this.sandbox.settled();
-    await this.app.get(PushesService).settled();
+    await this.app.get(PushLedger).settled();
   }
 
   async restart(): Promise<void> {

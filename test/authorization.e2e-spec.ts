@@ -13,6 +13,7 @@ import {
   SERVICE_ACCOUNT,
   statusOf,
 } from './helpers.js';
+import { until } from './until.js';
 
 const QUERY_AUTH = '/cgi-bin/component/api_query_auth';
 
@@ -339,8 +340,8 @@ describe('an account that is authorized', () => {
       syncedAt: null,
       authorization: { state: 'authorized' },
     });
-    const { AccountsSyncService } = await import('../src/accounts/accounts-sync.service.js');
-    await app.app.get(AccountsSyncService).fetchMissingDetails();
+    app.clock.advance(60_000);
+    await until(async () => (await getAccount(app, appid))?.syncedAt !== null);
     expect(await getAccount(app, appid)).toMatchObject({
       nickname: `测试账号${serial}`,
       subtype: 'service_account',

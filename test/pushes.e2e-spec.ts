@@ -7,7 +7,7 @@ import { request } from 'undici';
 
 import { Database } from '../src/database/database.js';
 import { PushRow } from '../src/pushes/push.entity.js';
-import { PushesService } from '../src/pushes/pushes.service.js';
+import { PushLedger } from '../src/pushes/push-ledger.js';
 import { COMPONENT, startApp, type TestApp } from './app.js';
 
 const DOOR = '/wechat/component/events';
@@ -254,19 +254,19 @@ describe('a push whose handler fails', () => {
     const failed = (await rows()).find(({ state }) => state === 'waiting');
     expect(failed).toMatchObject({ attempts: 1, failure: expect.stringContaining('45009') });
 
-    await app.app.get(PushesService).sweep();
+    await app.app.get(PushLedger).sweep();
     expect((await app.api('GET', `/accounts/${appid}`)).status).toBe(404);
     app.clock.advance(10_000);
-    await app.app.get(PushesService).sweep();
+    await app.app.get(PushLedger).sweep();
     app.clock.advance(20_000);
-    await app.app.get(PushesService).sweep();
+    await app.app.get(PushLedger).sweep();
     expect((await app.api('GET', `/accounts/${appid}`)).status).toBe(200);
     expect((await rows()).filter(({ state }) => state !== 'handled')).toEqual([]);
   });
 
   it('is handled after a restart when its process ended first', async () => {
     const xml = ticketXml('ticket@@@after-restart', seconds() + 60);
-    const service = app.app.get(PushesService);
+    const service = app.app.get(PushLedger);
     expect((await send(makePush(xml, COMPONENT, seconds()))).status).toBe(200);
     await service.settled();
     // As a kill -9 between the insert and the handler leaves it.
@@ -281,7 +281,7 @@ describe('a push whose handler fails', () => {
       );
     await app.restart();
     app.clock.advance(120_000);
-    await app.app.get(PushesService).sweep();
+    await app.app.get(PushLedger).sweep();
     expect((await rows()).filter(({ state }) => state !== 'handled')).toEqual([]);
   });
 
@@ -298,7 +298,7 @@ describe('a push whose handler fails', () => {
     await app.settled();
     for (let tries = 1; tries < 12; tries++) {
       app.clock.advance(600_000);
-      await app.app.get(PushesService).sweep();
+      await app.app.get(PushLedger).sweep();
     }
     const parked = (await rows()).filter(({ state }) => state === 'parked');
     expect(parked).toMatchObject([{ attempts: 12, failure: expect.stringContaining('45009') }]);

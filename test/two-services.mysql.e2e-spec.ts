@@ -21,6 +21,7 @@ beforeAll(async () => {
   const env = serviceEnv(database.url, {
     PUBLIC_URL: 'http://channel.test',
     SECRET_KEYS: `k1:${Buffer.alloc(32, 5).toString('base64')}`,
+    LOG_LEVEL: 'debug',
     WECHAT_API_BASE_URL: sandbox.url,
     WECHAT_MP_BASE_URL: sandbox.url,
     WECHAT_OPEN_BASE_URL: sandbox.url,

@@ -1,6 +1,7 @@
 import {
   type AuthorizerListItem,
   getAuthorizerInfo,
+  isReleaseTestAccount,
   listAuthorizers,
   WechatApiError,
   WechatHttp,
@@ -16,7 +17,7 @@ import { Clock } from '../common/clock.js';
 import { errorFields, Logger } from '../common/logger.js';
 import type { Text } from '../common/text.js';
 import { Database, type Tx } from '../database/database.js';
-import { LeasedSchedule } from '../queue/leased-schedule.js';
+import { WorkQueue } from '../queue/work-queue.js';
 import { TokensService } from '../tokens/tokens.service.js';
 import type { Account } from './account.entity.js';
 import { AccountsRepository } from './accounts.repository.js';
@@ -25,8 +26,8 @@ import { AccountsService, detailColumns } from './accounts.service.js';
 /** The most WeChat gives a page. */
 const LIST_PAGE = 500;
 const DETAIL_CONCURRENCY = 8;
-const WITHOUT_DETAILS_PAGE = 50;
-const DETAILS_EVERY_SECONDS = 60;
+const READ_DETAILS = 'read-account-details';
+const DETAILS_AFTER_MS = 60_000;
 /** `component is not authorized by this account`. */
 const NOT_AUTHORIZED = 61003;
 
@@ -63,15 +64,26 @@ export class AccountsSyncService implements OnModuleInit {
     private readonly accounts: AccountsService,
     private readonly tokens: TokensService,
     private readonly wechat: WechatHttp,
-    private readonly schedule: LeasedSchedule,
+    private readonly work: WorkQueue,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
 
   onModuleInit(): void {
-    this.schedule.every('fetch-missing-details', DETAILS_EVERY_SECONDS, () =>
-      this.fetchMissingDetails(),
+    this.work.register<{ appid: string }>(READ_DETAILS, ({ appid }) =>
+      this.#readMissingDetails(appid),
     );
+  }
+
+  /** Has the details read later, should reading them right after the authorization fail. */
+  async readDetailsLater(tx: Tx, appid: string): Promise<void> {
+    await this.work.add(tx, {
+      kind: READ_DETAILS,
+      key: appid,
+      appid,
+      payload: { appid },
+      delayMs: DETAILS_AFTER_MS,
+    });
   }
 
   /**
@@ -89,7 +101,8 @@ export class AccountsSyncService implements OnModuleInit {
     const listed = await this.#readWholeList();
     const ours = new Map(held.map((account) => [account.appid, account]));
     const visible = [...listed.values()].filter(
-      ({ appid }) => caller.allTenants || ours.has(appid),
+      // The accounts of WeChat's release test stay in its list for ever and are nobody's.
+      ({ appid }) => ours.has(appid) || (caller.allTenants && !isReleaseTestAccount(appid)),
     );
     const absent = held.filter(
       ({ appid, authorizationState }) => authorizationState === 'authorized' && !listed.has(appid),
@@ -109,15 +122,10 @@ export class AccountsSyncService implements OnModuleInit {
     await this.db.write((tx) => this.accounts.recordDetails(tx, appid, details));
   }
 
-  /** Catches up on accounts whose details could not be read right after their authorization. */
-  async fetchMissingDetails(): Promise<void> {
-    for (const appid of await this.repository.findWithoutDetails(WITHOUT_DETAILS_PAGE)) {
-      try {
-        await this.refreshDetails(appid);
-      } catch (error) {
-        this.logger.warn('account.details_failed', { appid, ...errorFields(error) });
-      }
-    }
+  async #readMissingDetails(appid: string): Promise<void> {
+    const account = await this.repository.find(appid);
+    if (account?.authorizationState === 'authorized' && !account.syncedAt)
+      await this.refreshDetails(appid);
   }
 
   /** Every account that has authorized us, by appid. */
@@ -191,6 +199,8 @@ export class AccountsSyncService implements OnModuleInit {
     const now = this.clock.now();
     const seen = { ...news.details, syncedAt: now, ...(!isSame && { updatedAt: now }) };
     await this.repository.update(tx, appid, seen);
+    if (account?.authorizationState === 'authorized' && !isSame)
+      await this.accounts.tellChanges(tx, account);
     if (news.refreshToken) {
       await this.tokens.adopt(tx, appid, news.refreshToken, news.tokenVersion);
     }

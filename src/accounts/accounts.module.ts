@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 
+import { EventsModule } from '../events/events.module.js';
+import { PushesModule } from '../pushes/pushes.module.js';
 import { TokensModule } from '../tokens/tokens.module.js';
 import { Account } from './account.entity.js';
 import { AccountsController } from './accounts.controller.js';
@@ -9,7 +11,7 @@ import { AccountsService } from './accounts.service.js';
 import { AccountsSyncService } from './accounts-sync.service.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([Account]), TokensModule],
+  imports: [TypeOrmModule.forFeature([Account]), EventsModule, PushesModule, TokensModule],
   controllers: [AccountsController],
   providers: [AccountsService, AccountsSyncService, AccountsRepository],
   exports: [AccountsService, AccountsSyncService],

@@ -37,16 +37,6 @@ export class AccountsRepository {
     return scopedTo(this.db.read.createQueryBuilder(Account, 'account'), scope).getMany();
   }
 
-  /** Accounts whose details were never read, since WeChat failed right after the authorization. */
-  async findWithoutDetails(limit: number): Promise<string[]> {
-    const rows = await this.db.read.find(Account, {
-      select: { appid: true },
-      where: { syncedAt: IsNull(), authorizationState: 'authorized' },
-      take: limit,
-    });
-    return rows.map(({ appid }) => appid);
-  }
-
   /** The newest authorization first; one more than `limit`, to tell whether another page follows. */
   findPage(filter: AccountFilter, limit: number, after: Position | null): Promise<Account[]> {
     const query = scopedTo(this.db.read.createQueryBuilder(Account, 'account'), filter.scope);

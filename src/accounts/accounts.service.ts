@@ -1,13 +1,21 @@
 import { accountTypeOf, type AccountType, type AuthorizerDetails } from '@app/wechat';
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 
 import type { Caller } from '../access/roles.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { fromCursor, type Page, toPage } from '../common/paging.js';
 import type { Tx } from '../database/database.js';
+import type { AccountSummary, EventSubject } from '../events/event-types.js';
+import { EventsService } from '../events/events.service.js';
+import { type HeldAccount, PushAccounts } from '../pushes/push-accounts.js';
 import { TokensService } from '../tokens/tokens.service.js';
-import { type AccountDto, type ListAccountsDto, toAccountDto } from './account.dto.js';
+import {
+  type AccountDto,
+  type ListAccountsDto,
+  missingPermissions,
+  toAccountDto,
+} from './account.dto.js';
 import type { Account } from './account.entity.js';
 import {
   type AccountFilter,
@@ -32,12 +40,18 @@ export interface Grant {
 
 /** The accounts we hold: what clients see of them, and what authorizations and events change. */
 @Injectable()
-export class AccountsService {
+export class AccountsService implements OnModuleInit {
   constructor(
     private readonly accounts: AccountsRepository,
     private readonly tokens: TokensService,
+    private readonly events: EventsService,
+    private readonly pushAccounts: PushAccounts,
     private readonly clock: Clock,
   ) {}
+
+  onModuleInit(): void {
+    this.pushAccounts.register((appid) => this.#findReceiving(appid));
+  }
 
   async list(caller: Caller, query: ListAccountsDto): Promise<Page<AccountDto>> {
     const { limit, cursor, state, ...filter } = query;
@@ -91,6 +105,7 @@ export class AccountsService {
   ): Promise<{ tenantId: string | null }> {
     const { appid, permissionIds, tenantId, authorizedAt, changedAt } = grant;
     const now = this.clock.now();
+    const before = await this.accounts.find(appid, tx);
     await this.accounts.insertOnce(tx, newAccount(grant, now));
     if (tenantId) await this.accounts.claim(tx, appid, tenantId);
     await this.accounts.update(tx, appid, {
@@ -104,7 +119,35 @@ export class AccountsService {
     const account = await this.#getForUpdate(tx, appid);
     if (openidProperty && account.tenantId === tenantId)
       await this.#setFreeProperty(tx, account, openidProperty);
+    const isNews =
+      before?.authorizationState !== 'authorized' || before.tenantId !== account.tenantId;
+    if (isNews) await this.#tellAuthorized(tx, account);
+    else await this.tellChanges(tx, before);
     return { tenantId: account.tenantId };
+  }
+
+  /** Tells of what is different now in an authorized account, in the transaction that changed it. */
+  async tellChanges(tx: Tx, before: Account): Promise<void> {
+    const after = await this.#getForUpdate(tx, before.appid);
+    const changed = TOLD_FIELDS.filter(
+      (field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]),
+    );
+    if (changed.length === 0 || after.authorizationState !== 'authorized') return;
+    await this.events.emit(tx, 'account.updated', subjectOf(after), {
+      ...summaryOf(after),
+      changed: changed.map((field) => (field === 'permissionIds' ? 'permissions' : field)),
+      gainedPermissionIds: without(after.permissionIds, before.permissionIds),
+      lostPermissionIds: without(before.permissionIds, after.permissionIds),
+    });
+  }
+
+  async #tellAuthorized(tx: Tx, account: Account): Promise<void> {
+    await this.events.emit(tx, 'account.authorized', subjectOf(account), {
+      ...summaryOf(account),
+      authorizedAt: account.authorizedAt.toISOString(),
+      permissionIds: account.permissionIds,
+      missingPermissionIds: missingPermissions(account).map(({ id }) => id),
+    });
   }
 
   /** WeChat's own time of an authorization that was taken in before its event came. */
@@ -134,18 +177,34 @@ export class AccountsService {
       },
       unchangedSince,
     );
-    if (isApplied) await this.tokens.drop(tx, appid);
-    return isApplied;
+    if (!isApplied) return false;
+    await this.tokens.drop(tx, appid);
+    const account = await this.#getForUpdate(tx, appid);
+    await this.events.emit(tx, 'account.unauthorized', subjectOf(account), {
+      ...summaryOf(account),
+      unauthorizedAt: at.toISOString(),
+    });
+    return true;
   }
 
   /** Keeps what WeChat says of the account. The permissions of an ended authorization are not touched. */
   async recordDetails(tx: Tx, appid: string, details: AuthorizerDetails): Promise<void> {
     const now = this.clock.now();
+    const before = await this.accounts.find(appid, tx);
+    if (!before) return;
     await this.accounts.update(tx, appid, {
       ...detailColumns(details),
       syncedAt: now,
       updatedAt: now,
     });
+    await this.tellChanges(tx, before);
+  }
+
+  /** Messages of an account that is switched off or no longer ours have no effect. */
+  async #findReceiving(appid: string): Promise<HeldAccount | null> {
+    const account = await this.accounts.find(appid);
+    const isReceiving = account?.enabled && account.authorizationState !== 'unauthorized';
+    return isReceiving ? { originalId: account.originalId } : null;
   }
 
   async #getForUpdate(tx: Tx, appid: string): Promise<Account> {
@@ -161,6 +220,32 @@ export class AccountsService {
     if (await this.accounts.findByProperty(tenantId, openidProperty, tx)) return;
     await this.accounts.update(tx, appid, { openidProperty });
   }
+}
+
+/** What an event about a changed account is for. */
+const TOLD_FIELDS = [
+  'permissionIds',
+  'accountType',
+  'subtype',
+  'nickname',
+  'avatarUrl',
+  'originalId',
+  'alias',
+  'principalName',
+  'verifyType',
+  'accountStatus',
+] as const satisfies (keyof Account)[];
+
+function subjectOf({ tenantId, appid }: Account): EventSubject {
+  return { tenantId, appid };
+}
+
+function summaryOf({ appid, accountType, nickname }: Account): AccountSummary {
+  return { appid, accountType, nickname };
+}
+
+function without(ids: readonly number[], others: readonly number[]): number[] {
+  return ids.filter((id) => !others.includes(id));
 }
 
 /** @returns null when the caller may see none of it */

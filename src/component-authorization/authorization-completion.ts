@@ -7,6 +7,7 @@ import { Clock } from '../common/clock.js';
 import { KeyedMutex } from '../common/keyed-mutex.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { Database } from '../database/database.js';
+import type { PushContext } from '../pushes/push-handlers.js';
 import { TokensService } from '../tokens/tokens.service.js';
 import { AuthorizationExchange, AuthorizationLostError } from './authorization-exchange.js';
 import { AuthorizationRecorder } from './authorization-recorder.js';
@@ -63,12 +64,15 @@ export class AuthorizationCompletion {
   }
 
   /** WeChat's `authorized` or `updateauthorized` event. Throws when it should be tried again later. */
-  async completeByPush(push: {
-    appid: string;
-    authorizationCode: string;
-    preAuthCode: string | null;
-    createTime: number;
-  }): Promise<void> {
+  async completeByPush(
+    push: {
+      appid: string;
+      authorizationCode: string;
+      preAuthCode: string | null;
+      createTime: number;
+    },
+    { finish }: Pick<PushContext, 'finish'>,
+  ): Promise<void> {
     const { appid } = push;
     const changedAt = new Date(push.createTime * 1000);
     const found = push.preAuthCode
@@ -83,12 +87,15 @@ export class AuthorizationCompletion {
       const row = found && (await this.authorizations.find(found.id));
       if (account && row?.appid === appid) {
         // The redirect was first: what is new is WeChat's own time of the authorization.
-        await this.db.write((tx) => this.accounts.recordAuthorizedAt(tx, appid, changedAt));
+        await this.db.write(async (tx) => {
+          await finish(tx);
+          await this.accounts.recordAuthorizedAt(tx, appid, changedAt);
+        });
         return;
       }
       try {
         const issued = await this.exchange.redeemPushed(push.authorizationCode, appid);
-        await this.recorder.record(issued, row, changedAt);
+        await this.recorder.record(issued, row, changedAt, finish);
       } catch (error) {
         if (!isFinal(error)) throw error;
         this.logger.warn('authorization.exchange_failed', { appid, ...errorFields(error) });
@@ -98,7 +105,10 @@ export class AuthorizationCompletion {
   }
 
   /** WeChat's `unauthorized` event. One from before the present authorization changes nothing. */
-  async recordUnauthorized(push: { appid: string; createTime: number }): Promise<void> {
+  async recordUnauthorized(
+    push: { appid: string; createTime: number },
+    { finish }: Pick<PushContext, 'finish'>,
+  ): Promise<void> {
     const { appid } = push;
     const at = new Date(push.createTime * 1000);
     await this.#turns.run(appid, async () => {
@@ -107,9 +117,10 @@ export class AuthorizationCompletion {
         this.logger.info('authorization.event_outdated', { appid, at, isKnown: account !== null });
         return;
       }
-      await this.db.write((tx) =>
-        this.accounts.recordUnauthorized(tx, appid, at, account.authorizationChangedAt),
-      );
+      await this.db.write(async (tx) => {
+        await finish(tx);
+        await this.accounts.recordUnauthorized(tx, appid, at, account.authorizationChangedAt);
+      });
       this.logger.info('account.unauthorized', { appid });
     });
   }

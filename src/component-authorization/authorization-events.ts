@@ -1,6 +1,7 @@
+import { type AuthorizedPush, isReleaseTestAccount } from '@app/wechat';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 
-import { PushHandlers } from '../pushes/push-handlers.js';
+import { type PushContext, PushHandlers } from '../pushes/push-handlers.js';
 import { AuthorizationCompletion } from './authorization-completion.js';
 
 /** Says which of WeChat's authorization events are ours to handle. */
@@ -12,8 +13,15 @@ export class AuthorizationEvents implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.handlers.register('authorized', (push) => this.completion.completeByPush(push));
-    this.handlers.register('updateauthorized', (push) => this.completion.completeByPush(push));
-    this.handlers.register('unauthorized', (push) => this.completion.recordUnauthorized(push));
+    this.handlers.register('authorized', (push, context) => this.#complete(push, context));
+    this.handlers.register('updateauthorized', (push, context) => this.#complete(push, context));
+    this.handlers.register('unauthorized', (push, context) =>
+      this.completion.recordUnauthorized(push, context),
+    );
+  }
+
+  /** The accounts of WeChat's release test authorize us by themselves and are nobody's: see {@link ReleaseTest}. */
+  async #complete(push: AuthorizedPush, context: PushContext): Promise<void> {
+    if (!isReleaseTestAccount(push.appid)) await this.completion.completeByPush(push, context);
   }
 }

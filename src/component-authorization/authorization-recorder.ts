@@ -5,7 +5,7 @@ import { AccountsSyncService } from '../accounts/accounts-sync.service.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { Clock } from '../common/clock.js';
 import { errorFields, Logger } from '../common/logger.js';
-import { Database } from '../database/database.js';
+import { Database, type Tx } from '../database/database.js';
 import { TokensService } from '../tokens/tokens.service.js';
 import { AuthorizationLostError, type IssuedAuthorization } from './authorization-exchange.js';
 import type { Authorization } from './authorization.entity.js';
@@ -27,17 +27,23 @@ export class AuthorizationRecorder {
     private readonly logger: Logger,
   ) {}
 
-  /** Tokens, account and result in one transaction: a token that WeChat gave out once is never half kept. */
+  /**
+   * Tokens, account and result in one transaction: a token that WeChat gave out once is never half kept.
+   *
+   * @param finish ends what asked for it, in the same transaction
+   */
   async record(
     issued: IssuedAuthorization,
     row: Authorization | null,
     changedAt: Date,
+    finish: (tx: Tx) => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
     const { appid, permissionIds } = issued;
     const isWrongAccount = row !== null && row.onlyAppid !== null && row.onlyAppid !== appid;
     const tenantId = row && !isWrongAccount ? row.tenantId : null;
     const now = this.clock.now();
     await this.db.write(async (tx) => {
+      await finish(tx);
       await this.tokens.store(tx, appid, 'authorizer', {
         ...(issued.accessToken && {
           accessToken: issued.accessToken,
@@ -58,6 +64,7 @@ export class AuthorizationRecorder {
         },
         tenantId && (row?.openidProperty ?? null),
       );
+      await this.accountsSync.readDetailsLater(tx, appid);
       if (!row) return;
       const failureCode: FailureCode | null = isWrongAccount
         ? 'wrong_account'
@@ -76,7 +83,7 @@ export class AuthorizationRecorder {
     await this.#readDetails(appid);
   }
 
-  /** Not part of the authorization: when it fails, the schedule catches up. */
+  /** Not part of the authorization: when it fails, or we die before it, the work that was added catches up. */
   async #readDetails(appid: string): Promise<void> {
     try {
       await this.accountsSync.refreshDetails(appid);

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 
 import { AccountsModule } from '../accounts/accounts.module.js';
+import { EventsModule } from '../events/events.module.js';
 import { PushesModule } from '../pushes/pushes.module.js';
 import { TokensModule } from '../tokens/tokens.module.js';
 import { AuthorizationCompletion } from './authorization-completion.js';
@@ -18,11 +19,13 @@ import { ComponentTicket } from './component-ticket.entity.js';
 import { ComponentTicketsRepository } from './component-tickets.repository.js';
 import { ComponentController } from './component.controller.js';
 import { ComponentService } from './component.service.js';
+import { ReleaseTest } from './release-test.js';
 
 @Module({
   imports: [
     TypeOrmModule.forFeature([Authorization, ComponentTicket]),
     AccountsModule,
+    EventsModule,
     PushesModule,
     TokensModule,
   ],
@@ -37,6 +40,7 @@ import { ComponentService } from './component.service.js';
     AuthorizerTokens,
     ComponentService,
     ComponentTicketsRepository,
+    ReleaseTest,
   ],
   exports: [ComponentService],
 })

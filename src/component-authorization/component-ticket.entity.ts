@@ -23,4 +23,8 @@ export class ComponentTicket {
 
   @Column({ name: 'restart_requested_at', type: 'datetime', precision: 3, nullable: true })
   restartRequestedAt: Date | null;
+
+  /** When the event that tells of its lateness was written; null once a new one has come. */
+  @Column({ name: 'late_reported_at', type: 'datetime', precision: 3, nullable: true })
+  lateReportedAt: Date | null;
 }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Brackets } from 'typeorm';
+import { Brackets, IsNull } from 'typeorm';
 
 import { Database, type Tx } from '../database/database.js';
 import { ComponentTicket } from './component-ticket.entity.js';
@@ -20,6 +20,7 @@ export class ComponentTicketsRepository {
       receivedAt: null,
       restartAttempts: 0,
       restartRequestedAt: null,
+      lateReportedAt: null,
     };
     await tx.createQueryBuilder().insert().into(ComponentTicket).values(row).orIgnore().execute();
   }
@@ -33,7 +34,7 @@ export class ComponentTicketsRepository {
     const { affected } = await tx
       .createQueryBuilder()
       .update(ComponentTicket)
-      .set({ ...values, restartAttempts: 0, restartRequestedAt: null })
+      .set({ ...values, restartAttempts: 0, restartRequestedAt: null, lateReportedAt: null })
       .where({ appid })
       .andWhere(
         new Brackets((where) =>
@@ -52,6 +53,20 @@ export class ComponentTicketsRepository {
       ComponentTicket,
       { appid: row.appid, restartAttempts: row.restartAttempts },
       { restartAttempts: row.restartAttempts + 1, restartRequestedAt: at },
+    );
+    return affected === 1;
+  }
+
+  /** Notes that this lateness has been told. @returns false when it had been */
+  async claimLateReport(
+    tx: Tx,
+    { appid, receivedAt }: ComponentTicket,
+    at: Date,
+  ): Promise<boolean> {
+    const { affected } = await tx.update(
+      ComponentTicket,
+      { appid, receivedAt: receivedAt ?? IsNull(), lateReportedAt: IsNull() },
+      { lateReportedAt: at },
     );
     return affected === 1;
   }

@@ -15,6 +15,7 @@ import { Clock } from '../common/clock.js';
 import { errorFields, Logger } from '../common/logger.js';
 import type { Text } from '../common/text.js';
 import { Database } from '../database/database.js';
+import { EventsService } from '../events/events.service.js';
 import { PushHandlers } from '../pushes/push-handlers.js';
 import { type IssuedToken, TokensService } from '../tokens/tokens.service.js';
 import type { ComponentTicket } from './component-ticket.entity.js';
@@ -49,6 +50,7 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
     private readonly tickets: ComponentTicketsRepository,
     private readonly tokens: TokensService,
     private readonly handlers: PushHandlers,
+    private readonly events: EventsService,
     private readonly wechat: WechatHttp,
     private readonly secrets: SecretBox,
     private readonly clock: Clock,
@@ -97,6 +99,7 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
       const age = this.#ageMs(row);
       if (age !== null && age <= LATE_AFTER_MS) return;
       this.logger.warn('component.ticket_late', { state: stateOf(age), ageMs: age });
+      await this.#reportLate(row, stateOf(age));
       if (age === null || age > RESTART_AFTER_MS) await this.#restartPush(row);
     } catch (error) {
       this.logger.error('component.ticket_watch_failed', errorFields(error));
@@ -141,6 +144,20 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
       }),
     );
     this.logger.info('component.ticket_received', { issuedAt, isNewest });
+  }
+
+  /** One event for each time that tickets stay away, however many processes watch. */
+  async #reportLate(row: ComponentTicket, state: TicketState): Promise<void> {
+    if (state === 'fresh' || row.lateReportedAt) return;
+    await this.db.write(async (tx) => {
+      if (!(await this.tickets.claimLateReport(tx, row, this.clock.now()))) return;
+      const subject = { tenantId: null, appid: null };
+      await this.events.emit(tx, 'component.ticket_late', subject, {
+        componentAppid: this.appid,
+        state,
+        lastReceivedAt: row.receivedAt?.toISOString() ?? null,
+      });
+    });
   }
 
   /** Not more often than the pauses allow, however many processes watch. */

@@ -1,16 +1,43 @@
-import type { Push } from '@app/wechat';
+import type { EventPush, MessagePush, Push } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
+
+import type { Tx } from '../database/database.js';
+
+/** What a handler knows of the push beside its content. */
+export interface PushContext {
+  /** The appid of the address it came to: the component's for its own events. */
+  account: string;
+  /** 1 at the first try. */
+  attempts: number;
+  /**
+   * Ends the handling in the transaction of its effect, which then happens once however often it is tried.
+   *
+   * @throws LeaseLostError when another process has taken the push over: the transaction must not be kept
+   */
+  finish(tx: Tx): Promise<void>;
+}
 
 /**
  * Does what a push asks for. Runs from the ledger, after the answer; may run again after a failure or a crash,
  * so doing it twice must be the same as doing it once.
  */
-export type PushHandler<P extends Push = Push> = (push: P) => Promise<void>;
+export type PushHandler<P extends Push = Push> = (push: P, context: PushContext) => Promise<void>;
+
+/** A push of an account, as opposed to the component's own events. */
+export type AccountPush = MessagePush | EventPush;
+
+/**
+ * Answers a push inside its own response, out of memory: it must not wait for anything.
+ *
+ * @returns the reply's clear document (see `textReply` and its kin), empty for an empty answer, or null for `success`
+ */
+export type PassiveReply = (push: AccountPush, appid: string) => string | null;
 
 /** Who handles what: the rooms above register themselves, the ledger knows none of them. */
 @Injectable()
 export class PushHandlers {
   readonly #handlers = new Map<string, PushHandler>();
+  readonly #replies: PassiveReply[] = [];
 
   /** @throws TypeError when the kind has a handler already */
   register<K extends Push['kind']>(
@@ -23,7 +50,20 @@ export class PushHandlers {
     this.#handlers.set(kind, handler as PushHandler);
   }
 
+  /** Adds somebody who may have an answer; the first that has one gives it. */
+  registerReply(reply: PassiveReply): void {
+    this.#replies.push(reply);
+  }
+
   find(kind: string): PushHandler | null {
     return this.#handlers.get(kind) ?? null;
+  }
+
+  reply(push: AccountPush, appid: string): string | null {
+    for (const reply of this.#replies) {
+      const text = reply(push, appid);
+      if (text !== null) return text;
+    }
+    return null;
   }
 }

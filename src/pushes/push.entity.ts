@@ -1,7 +1,8 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 /** `waiting` for its handler, `handled`, or `parked` after too many failures. */
-export type PushState = 'waiting' | 'handled' | 'parked';
+export const PUSH_STATES = ['waiting', 'handled', 'parked'] as const;
+export type PushState = (typeof PUSH_STATES)[number];
 
 /** The ledger's row of one push that was answered `success`. Kept once, however often WeChat sends it. */
 @Entity('push')
@@ -32,15 +33,24 @@ export class PushRow {
   @Column({ type: 'text' })
   content: string;
 
+  /** What it was answered with, a passive reply encrypted for WeChat; null for `success`. */
+  @Column({ type: 'text', nullable: true })
+  answer: string | null;
+
   @Column({ type: 'varchar', length: 16 })
   state: PushState;
 
+  /** How often a handler has begun. What an earlier try writes changes nothing. */
   @Column({ type: 'integer' })
   attempts: number;
 
-  /** Until then a waiting push belongs to whoever claimed it last. */
+  /** Not before this moment, by the process's clock. */
   @Column({ name: 'next_try_at', type: 'datetime', precision: 3 })
   nextTryAt: Date;
+
+  /** Until then a waiting push belongs to the process that handles it, by the database's clock. */
+  @Column({ name: 'lease_until', type: 'datetime', precision: 3, nullable: true })
+  leaseUntil: Date | null;
 
   /** Why the last attempt failed; no secret. */
   @Column({ type: 'varchar', length: 512, nullable: true })

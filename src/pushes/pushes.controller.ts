@@ -1,11 +1,12 @@
 import { PushError, readPushQuery } from '@app/wechat';
-import { Controller, Get, HttpException, Post, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, HttpException, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import { Logger } from '../common/logger.js';
-import { PushesService } from './pushes.service.js';
+import { Metrics } from '../common/metrics.js';
+import { type PushAnswer, PushIntake } from './push-intake.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -14,52 +15,86 @@ declare module 'fastify' {
   }
 }
 
-/** The doors that WeChat knocks on. Every refusal has an empty body; the reason stands in the log. */
+type Door = 'component' | 'account';
+
+/** The doors that WeChat knocks on. Every refusal has an empty body; the reason stands in the log and the counters. */
 @ApiExcludeController()
-@Controller('wechat/component/events')
+@Controller('wechat')
 export class PushesController {
   constructor(
-    private readonly pushes: PushesService,
+    private readonly intake: PushIntake,
+    private readonly metrics: Metrics,
     private readonly logger: Logger,
   ) {}
 
-  @Get()
-  handshake(@Query() query: Record<string, unknown>, @Res() reply: FastifyReply): FastifyReply {
-    const echo = this.#refusing(() => this.pushes.answerHandshake(readPushQuery(query)));
-    return plain(reply, echo);
+  @Get('component/events')
+  shakeHandsForEvents(
+    @Query() query: Record<string, unknown>,
+    @Res() reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    return this.#answer('component', reply, () => this.#echo(query));
   }
 
-  @Post()
+  @Post('component/events')
   @RouteConfig({ rawBody: true })
-  async receive(
+  receiveEvent(
     @Query() query: Record<string, unknown>,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<FastifyReply> {
-    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-    try {
-      await this.pushes.receiveComponentEvent(body, readPushQuery(query));
-    } catch (error) {
-      throw this.#refusal(error);
-    }
-    return plain(reply, 'success');
+    return this.#answer('component', reply, () =>
+      this.intake.receiveComponentEvent(bytesOf(request), readPushQuery(query)),
+    );
   }
 
-  #refusing<T>(work: () => T): T {
+  @Get('accounts/:appid/messages')
+  shakeHandsForMessages(
+    @Query() query: Record<string, unknown>,
+    @Res() reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    return this.#answer('account', reply, () => this.#echo(query));
+  }
+
+  @Post('accounts/:appid/messages')
+  @RouteConfig({ rawBody: true })
+  receiveMessage(
+    @Param('appid') appid: string,
+    @Query() query: Record<string, unknown>,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    return this.#answer('account', reply, () =>
+      this.intake.receiveAccountPush(appid, bytesOf(request), readPushQuery(query)),
+    );
+  }
+
+  async #echo(query: Record<string, unknown>): Promise<PushAnswer> {
+    const body = this.intake.answerHandshake(readPushQuery(query));
+    return { body, contentType: 'text/plain; charset=utf-8' };
+  }
+
+  async #answer(
+    door: Door,
+    reply: FastifyReply,
+    take: () => Promise<PushAnswer>,
+  ): Promise<FastifyReply> {
     try {
-      return work();
+      const { body, contentType } = await take();
+      return reply.status(200).header('content-type', contentType).send(body);
     } catch (error) {
-      throw this.#refusal(error);
+      throw this.#refusal(door, error);
     }
   }
 
-  #refusal(error: unknown): unknown {
+  #refusal(door: Door, error: unknown): unknown {
+    const reason = error instanceof PushError ? error.reason : 'not_kept';
+    this.metrics.pushRefusals.inc({ door, reason });
     if (!(error instanceof PushError)) return error;
-    this.logger.warn('push.refused', { reason: error.reason, status: error.status });
+    this.logger.warn('push.refused', { door, reason, status: error.status });
     return new HttpException('', error.status);
   }
 }
 
-function plain(reply: FastifyReply, text: string): FastifyReply {
-  return reply.status(200).header('content-type', 'text/plain; charset=utf-8').send(text);
+function bytesOf({ body }: FastifyRequest): Buffer {
+  return Buffer.isBuffer(body) ? body : Buffer.alloc(0);
 }

@@ -1,61 +1,218 @@
 import { Injectable } from '@nestjs/common';
-import { LessThanOrEqual } from 'typeorm';
+import { Brackets, In, LessThan, Not } from 'typeorm';
 
-import { Database, type Tx } from '../database/database.js';
-import { PushRow } from './push.entity.js';
+import type { Position } from '../common/paging.js';
+import { Database, toSqlTime, type Tx } from '../database/database.js';
+import { LeaseLostError } from '../queue/lease-lost.error.js';
+import { PushRow, type PushState } from './push.entity.js';
+
+/** A push to be kept. One that waits belongs to this process from the start, if it is to handle it. */
+export interface NewPush extends Omit<PushRow, 'leaseUntil' | 'failure'> {
+  isOurs: boolean;
+}
+
+/** What the ledger holds of a push. */
+export interface KeptPush {
+  /** False for one that was there already. */
+  isNew: boolean;
+  /** Of the first one that came; null for `success`. */
+  answer: string | null;
+}
+
+export interface PushFilter {
+  state?: PushState;
+  kind?: string;
+  account?: string;
+}
+
+const COLUMNS =
+  'id, account, dedup_key, kind, occurred_at, content, answer, state, attempts, next_try_at, received_at, handled_at, lease_until';
 
 @Injectable()
 export class PushesRepository {
   constructor(private readonly db: Database) {}
 
   /**
-   * Keeps a push, in one statement.
+   * Keeps pushes in one statement that commits by itself; those that the ledger has already are left alone.
    *
-   * @returns whether it is new; false for one that the ledger already has
+   * @returns for each, in their order
    */
-  async insertOnce(row: PushRow): Promise<boolean> {
-    await this.db.write((tx) =>
-      tx.createQueryBuilder().insert().into(PushRow).values(row).orIgnore().execute(),
+  async insertGroup(rows: readonly NewPush[], leaseMs: number): Promise<KeptPush[]> {
+    const lease = this.db.nowSql(leaseMs);
+    const values = rows.map(
+      ({ isOurs }) => `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${isOurs ? lease : 'NULL'})`,
     );
-    // What an ignored insert reports differs by driver: the row itself says whose it is.
-    return this.db.read.existsBy(PushRow, { id: row.id });
+    const verb = this.db.isSqlite ? 'INSERT OR IGNORE' : 'INSERT IGNORE';
+    const written = await this.db.statement(
+      `${verb} INTO push (${COLUMNS}) VALUES ${values.join(', ')}`,
+      rows.flatMap(toValues),
+    );
+    if (written === rows.length) return rows.map(({ answer }) => ({ isNew: true, answer }));
+    return this.#findKept(rows);
   }
 
-  /** The waiting pushes whose time has come, the longest waiting first. */
+  async #findKept(rows: readonly NewPush[]): Promise<KeptPush[]> {
+    const kept = await this.db.read.find(PushRow, {
+      select: { id: true, account: true, dedupKey: true, answer: true },
+      where: {
+        account: In([...new Set(rows.map(({ account }) => account))]),
+        dedupKey: In(rows.map(({ dedupKey }) => dedupKey)),
+      },
+    });
+    const byKey = new Map(kept.map((row) => [`${row.account} ${row.dedupKey}`, row]));
+    return rows.map(({ id, account, dedupKey }) => {
+      const row = byKey.get(`${account} ${dedupKey}`);
+      if (!row) throw new Error('The database has left out a push that it did not have.');
+      return { isNew: row.id === id, answer: row.answer };
+    });
+  }
+
+  find(id: string): Promise<PushRow | null> {
+    return this.db.read.findOneBy(PushRow, { id });
+  }
+
+  /** The waiting pushes whose time has come and that nobody handles, the longest waiting first. */
   findDue(now: Date, limit: number): Promise<PushRow[]> {
-    return this.db.read.find(PushRow, {
-      where: { state: 'waiting', nextTryAt: LessThanOrEqual(now) },
-      order: { nextTryAt: 'ASC', id: 'ASC' },
+    return this.db.read
+      .createQueryBuilder(PushRow, 'push')
+      .where({ state: 'waiting' })
+      .andWhere('push.nextTryAt <= :now', { now })
+      .andWhere(this.#isFree('push.leaseUntil'))
+      .orderBy('push.nextTryAt', 'ASC')
+      .addOrderBy('push.id', 'ASC')
+      .take(limit)
+      .getMany();
+  }
+
+  /** Takes a due push for this process. @returns false when another one was faster */
+  async claim({ id, attempts }: PushRow, leaseMs: number): Promise<boolean> {
+    const { affected } = await this.db.write((tx) =>
+      tx
+        .createQueryBuilder()
+        .update(PushRow)
+        .set({ attempts: attempts + 1, leaseUntil: () => this.db.nowSql(leaseMs) })
+        .where({ id, state: 'waiting', attempts })
+        .andWhere(this.#isFree('lease_until'))
+        .execute(),
+    );
+    return affected === 1;
+  }
+
+  async renew(ids: readonly string[], leaseMs: number): Promise<void> {
+    const places = ids.map(() => '?').join(', ');
+    await this.db.statement(
+      `UPDATE push SET lease_until = ${this.db.nowSql(leaseMs)} WHERE id IN (${places}) AND state = 'waiting'`,
+      [...ids],
+    );
+  }
+
+  /** @throws LeaseLostError when another process has taken it over */
+  async finish(tx: Tx, { id, attempts, kind }: PushRow, at: Date): Promise<void> {
+    const { affected } = await tx.update(
+      PushRow,
+      { id, attempts, state: 'waiting' },
+      { state: 'handled', handledAt: at, leaseUntil: null, failure: null },
+    );
+    if (affected !== 1) throw new LeaseLostError(`push ${kind} ${id}`);
+  }
+
+  /** Ends many at once, whose effects have been written already. */
+  async markHandled(ids: readonly string[], at: Date): Promise<void> {
+    const places = ids.map(() => '?').join(', ');
+    await this.db.statement(
+      `UPDATE push SET state = 'handled', handled_at = ?, lease_until = NULL, failure = NULL WHERE id IN (${places}) AND state = 'waiting'`,
+      [toSqlTime(at), ...ids],
+    );
+  }
+
+  /** Nothing happens when another process has taken it over. */
+  async markFailed(
+    { id, attempts }: PushRow,
+    outcome: Pick<PushRow, 'failure' | 'nextTryAt' | 'state'>,
+  ): Promise<void> {
+    await this.db.write((tx) =>
+      tx.update(PushRow, { id, attempts, state: 'waiting' }, { ...outcome, leaseUntil: null }),
+    );
+  }
+
+  /** Gives pushes back that this process will not handle after all: the try does not count. */
+  async handBack(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    const places = ids.map(() => '?').join(', ');
+    await this.db.statement(
+      `UPDATE push SET lease_until = NULL, attempts = attempts - 1 WHERE id IN (${places}) AND state = 'waiting'`,
+      [...ids],
+    );
+  }
+
+  /** Makes parked pushes wait again, with all their tries. @returns how many */
+  async unpark(which: { id: string } | Omit<PushFilter, 'state'>, now: Date): Promise<number> {
+    const { affected } = await this.db.write((tx) =>
+      tx.update(
+        PushRow,
+        { ...which, state: 'parked' },
+        { state: 'waiting', attempts: 0, nextTryAt: now, leaseUntil: null },
+      ),
+    );
+    return affected ?? 0;
+  }
+
+  /** The newest first; one more than `limit`, to tell whether another page follows. */
+  findPage(filter: PushFilter, limit: number, after: Position | null): Promise<PushRow[]> {
+    const query = this.db.read.createQueryBuilder(PushRow, 'push').where(filter);
+    if (after) query.andWhere('push.id < :id', { id: after.id });
+    return query
+      .orderBy('push.id', 'DESC')
+      .take(limit + 1)
+      .getMany();
+  }
+
+  /** Deletes pushes with an id below, except those that still wait. @returns how many */
+  async deleteBefore(id: string, limit: number): Promise<number> {
+    const rows = await this.db.read.find(PushRow, {
+      select: { id: true },
+      where: { id: LessThan(id), state: Not('waiting') },
+      order: { id: 'ASC' },
       take: limit,
     });
+    if (rows.length > 0)
+      await this.db.write((tx) => tx.delete(PushRow, { id: In(rows.map((row) => row.id)) }));
+    return rows.length;
   }
 
-  /** Takes a due push until `until`. @returns false when another process was faster */
-  claim(row: PushRow, until: Date): Promise<boolean> {
-    return this.db.write(async (tx) => {
-      const { affected } = await tx.update(
-        PushRow,
-        { id: row.id, state: 'waiting', attempts: row.attempts },
-        { attempts: row.attempts + 1, nextTryAt: until },
-      );
-      return affected === 1;
+  /** What has not been handled: how many of each state, and since when the longest due of them waits. */
+  async backlog(): Promise<{ waiting: number; parked: number; oldestWaitingAt: Date | null }> {
+    const waiting = await this.db.read.countBy(PushRow, { state: 'waiting' });
+    const parked = await this.db.read.countBy(PushRow, { state: 'parked' });
+    const oldest = await this.db.read.findOne(PushRow, {
+      select: { id: true, receivedAt: true },
+      where: { state: 'waiting' },
+      order: { nextTryAt: 'ASC' },
     });
+    return { waiting, parked, oldestWaitingAt: oldest?.receivedAt ?? null };
   }
 
-  async markHandled(tx: Tx, id: string, at: Date): Promise<void> {
-    await tx.update(PushRow, { id }, { state: 'handled', handledAt: at, failure: null });
-  }
-
-  async markFailed(
-    tx: Tx,
-    id: string,
-    outcome: { failure: string; nextTryAt: Date; isParked: boolean },
-  ): Promise<void> {
-    const { failure, nextTryAt, isParked } = outcome;
-    await tx.update(
-      PushRow,
-      { id },
-      { failure, nextTryAt, state: isParked ? 'parked' : 'waiting' },
+  #isFree(leaseUntil: string): Brackets {
+    return new Brackets((where) =>
+      where.where(`${leaseUntil} IS NULL`).orWhere(`${leaseUntil} <= ${this.db.nowSql()}`),
     );
   }
+}
+
+/** Cut to what the columns hold: an ignored conflict also ignores what does not fit. */
+function toValues(row: NewPush): unknown[] {
+  return [
+    row.id,
+    row.account.slice(0, 32),
+    row.dedupKey.slice(0, 64),
+    row.kind.slice(0, 64),
+    toSqlTime(row.occurredAt),
+    row.content,
+    row.answer,
+    row.state,
+    row.attempts,
+    toSqlTime(row.nextTryAt),
+    toSqlTime(row.receivedAt),
+    row.handledAt && toSqlTime(row.handledAt),
+  ];
 }

@@ -4,6 +4,13 @@ import { IsNull, LessThan, Not } from 'typeorm';
 import { Database, type Tx } from '../database/database.js';
 import { type TokenKind, TokenRow } from './token.entity.js';
 
+/** How many access tokens of a kind are in a state. */
+export interface TokenCount {
+  kind: TokenKind;
+  state: 'fresh' | 'expiring' | 'expired';
+  count: number;
+}
+
 @Injectable()
 export class TokensRepository {
   constructor(private readonly db: Database) {}
@@ -25,6 +32,21 @@ export class TokensRepository {
       take: limit,
     });
     return rows.map(({ appid }) => appid);
+  }
+
+  async countByState(now: Date, soon: Date): Promise<TokenCount[]> {
+    const state = `CASE WHEN token.expiresAt <= :now THEN 'expired' WHEN token.expiresAt <= :soon THEN 'expiring' ELSE 'fresh' END`;
+    const rows = await this.db.read
+      .createQueryBuilder(TokenRow, 'token')
+      .select('token.kind', 'kind')
+      .addSelect(state, 'state')
+      .addSelect('COUNT(*)', 'count')
+      .where('token.accessToken IS NOT NULL')
+      .setParameters({ now, soon })
+      .groupBy('token.kind')
+      .addGroupBy('state')
+      .getRawMany<{ kind: TokenKind; state: TokenCount['state']; count: string | number }>();
+    return rows.map((row) => ({ ...row, count: Number(row.count) }));
   }
 
   async insertEmpty(tx: Tx, appid: string, kind: TokenKind, at: Date): Promise<void> {

@@ -6,7 +6,7 @@ import { Clock } from '../common/clock.js';
 import { Logger } from '../common/logger.js';
 import { Database, type Tx } from '../database/database.js';
 import { type TokenKind, TokenRow } from './token.entity.js';
-import { TokensRepository } from './tokens.repository.js';
+import { type TokenCount, TokensRepository } from './tokens.repository.js';
 
 /** What WeChat hands out. */
 export interface IssuedToken {
@@ -21,6 +21,8 @@ export type TokenFetcher = (appid: string, refreshToken: string | null) => Promi
 
 /** A token that ends sooner than this is not handed out: the call it is for must still find it alive. */
 const HARD_MARGIN_MS = 60_000;
+/** What ends sooner is due to be refreshed: a healthy service has few of them. */
+const EXPIRING_MS = 10 * 60_000;
 
 /** No token can be had for the appid: we hold none, or the account's authorization has ended. */
 export class TokenMissingError extends Error {
@@ -84,6 +86,12 @@ export class TokensService {
   /** The appids whose tokens end within `ms`, the soonest first. */
   findEndingWithin(ms: number, limit: number): Promise<string[]> {
     return this.tokens.findEndingBefore(new Date(this.clock.now().getTime() + ms), limit);
+  }
+
+  /** How many access tokens of each kind are fresh, about to end, or ended. */
+  countByState(): Promise<TokenCount[]> {
+    const now = this.clock.now();
+    return this.tokens.countByState(now, new Date(now.getTime() + EXPIRING_MS));
   }
 
   /** @returns when the token ends, or null when there is none */

@@ -1,0 +1,295 @@
+import { parseXml, type Push, PushError, toPush, type XmlObject } from '@app/wechat';
+import { SecretBox } from '@app/secret-box';
+import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
+import pLimit from 'p-limit';
+
+import { Env } from '../../config/env.js';
+import { AppError } from '../common/app-error.js';
+import { Clock } from '../common/clock.js';
+import { crashPoint } from '../common/crash-point.js';
+import { inTime } from '../common/in-time.js';
+import { errorFields, Logger } from '../common/logger.js';
+import { fromCursor, type Page, toPage } from '../common/paging.js';
+import { STOP_WITHIN_MS } from '../common/stop.js';
+import { Database, type Tx } from '../database/database.js';
+import { GroupCommit } from '../database/group-commit.js';
+import { Heartbeat } from '../queue/heartbeat.js';
+import { LeaseLostError } from '../queue/lease-lost.error.js';
+import { LeasedSchedule } from '../queue/leased-schedule.js';
+import { PushAccounts } from './push-accounts.js';
+import { type PushHandler, PushHandlers } from './push-handlers.js';
+import type { PushRow } from './push.entity.js';
+import {
+  type KeptPush,
+  type NewPush,
+  type PushFilter,
+  PushesRepository,
+} from './pushes.repository.js';
+
+/** WeChat waits five seconds for an answer. */
+const KEEP_WITHIN_MS = 4_000;
+/** SQLite writes on one connection; elsewhere a slow statement must not hold up all others. */
+const IN_FLIGHT = { sqlite: 1, mysql: 4 };
+const GROUP = {
+  maxItems: 500,
+  maxBytes: 4 * 1024 * 1024,
+  maxWaitingItems: 5_000,
+  maxWaitingBytes: 32 * 1024 * 1024,
+};
+/** What a row weighs beside its content. */
+const ROW_BYTES = 400;
+
+const HANDLERS_AT_ONCE = 16;
+/** More than so many are not kept in memory: they wait in the ledger. */
+const MAX_QUEUED = 1_000;
+const FIRST_RETRY_MS = 10_000;
+const LONGEST_RETRY_MS = 600_000;
+const MAX_ATTEMPTS = 12;
+const SWEEP_SECONDS = 5;
+const SWEEP_PAGE = 100;
+const PURGE_SECONDS = 3_600;
+const PURGE_PAGE = 1_000;
+const DAY_MS = 86_400_000;
+
+/** A push that has been verified. */
+export interface VerifiedPush {
+  row: Pick<PushRow, 'id' | 'account' | 'dedupKey' | 'kind' | 'occurredAt' | 'answer'>;
+  /** The clear document. */
+  content: string;
+  /** The same, read; null when it says nothing that we know. */
+  push: Push | null;
+  handler: PushHandler | null;
+}
+
+/** The ledger of pushes: each kept once before it is answered, and handled from its row afterwards. */
+@Injectable()
+export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
+  /** What this process handles, by the push's id. */
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #turns = pLimit(HANDLERS_AT_ONCE);
+  readonly #inserts: GroupCommit<NewPush, KeptPush>;
+  readonly #marks: GroupCommit<string, undefined>;
+  /** Claimed, but told to stop before their handler began. */
+  readonly #notBegun: string[] = [];
+  #stopRenewing: (() => void) | null = null;
+  #isStopping = false;
+
+  constructor(
+    private readonly env: Env,
+    private readonly db: Database,
+    private readonly pushes: PushesRepository,
+    private readonly handlers: PushHandlers,
+    private readonly accounts: PushAccounts,
+    private readonly heartbeat: Heartbeat,
+    private readonly schedule: LeasedSchedule,
+    private readonly secrets: SecretBox,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {
+    const bounds = {
+      ...GROUP,
+      inFlight: this.db.isSqlite ? IN_FLIGHT.sqlite : IN_FLIGHT.mysql,
+      withinMs: KEEP_WITHIN_MS,
+    };
+    this.#inserts = new GroupCommit({
+      ...bounds,
+      commit: (rows) => this.pushes.insertGroup(rows, this.heartbeat.leaseMs),
+      weigh: ({ content, answer }) => content.length + (answer?.length ?? 0) + ROW_BYTES,
+    });
+    this.#marks = new GroupCommit({
+      ...bounds,
+      maxWaitingItems: Infinity,
+      commit: async (ids) => {
+        await this.pushes.markHandled(ids, this.clock.now());
+        return ids.map(() => undefined);
+      },
+      weigh: () => 0,
+    });
+  }
+
+  onModuleInit(): void {
+    this.schedule.every('sweep-pushes', SWEEP_SECONDS, () => this.sweep());
+    this.schedule.every('purge-pushes', PURGE_SECONDS, () => this.purge());
+  }
+
+  /**
+   * Keeps a push. When this returns, it is in the database, and its handler has been started if it is new.
+   *
+   * @throws AppError `storage_unavailable` when it could not be kept in time
+   */
+  async keep({ row, content, push, handler }: VerifiedPush): Promise<KeptPush> {
+    const now = this.clock.now();
+    const isHandled = handler === null;
+    const isOurs = !isHandled && !this.#isStopping && this.#running.size < MAX_QUEUED;
+    const kept: NewPush = {
+      ...row,
+      content: this.secrets.seal(content, contentOf(row.id)),
+      state: isHandled ? 'handled' : 'waiting',
+      attempts: isOurs ? 1 : 0,
+      nextTryAt: now,
+      receivedAt: now,
+      handledAt: isHandled ? now : null,
+      isOurs,
+    };
+    const result = await this.#inserts.add(kept);
+    crashPoint('push.kept');
+    if (result.isNew && isOurs)
+      this.#start({ ...kept, leaseUntil: null, failure: null }, () =>
+        Promise.resolve({ push, handler }),
+      );
+    return result;
+  }
+
+  /** Hands out again what a crash, a full memory or a failing handler left behind. */
+  async sweep(): Promise<void> {
+    const due = await this.pushes.findDue(this.clock.now(), SWEEP_PAGE);
+    for (const row of due) await this.#takeOver(row);
+    await this.settled();
+  }
+
+  /** Resolves when no handler runs in this process. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running.values());
+  }
+
+  /** The newest first. */
+  async list(query: PushFilter & { limit: number; cursor?: string }): Promise<Page<PushRow>> {
+    const { limit, cursor, ...filter } = query;
+    const rows = await this.pushes.findPage(filter, limit, cursor ? fromCursor(cursor) : null);
+    return toPage(
+      rows,
+      limit,
+      ({ receivedAt, id }) => ({ at: receivedAt, id }),
+      (row) => row,
+    );
+  }
+
+  /**
+   * Gives a parked push all its tries again, the first of them now.
+   *
+   * @throws AppError `not_found`, `push_not_parked`
+   */
+  async redrive(id: string): Promise<void> {
+    const isParked = (await this.pushes.unpark({ id }, this.clock.now())) > 0;
+    const row = await this.pushes.find(id);
+    if (!row) throw new AppError('not_found');
+    if (!isParked) throw new AppError('push_not_parked');
+    await this.#takeOver(row);
+  }
+
+  /** The same for all that match; they are handled by and by. @returns how many */
+  redriveAll(filter: Omit<PushFilter, 'state'>): Promise<number> {
+    return this.pushes.unpark(filter, this.clock.now());
+  }
+
+  backlog(): ReturnType<PushesRepository['backlog']> {
+    return this.pushes.backlog();
+  }
+
+  /** Deletes what is older than the days that pushes are kept. What still waits is never deleted. */
+  async purge(): Promise<void> {
+    const before = this.clock.now().getTime() - this.env.pushRetentionDays * DAY_MS;
+    while ((await this.pushes.deleteBefore(firstIdOf(before), PURGE_PAGE)) === PURGE_PAGE);
+  }
+
+  /** Begins nothing new, lets what runs end in its time, and hands back what does not. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#isStopping = true;
+    await inTime(this.settled(), STOP_WITHIN_MS, () => new Error('handlers go on')).catch(() =>
+      this.logger.warn('push.stopped_while_running', { count: this.#running.size }),
+    );
+    const ids = [...this.#notBegun, ...this.#running.keys()];
+    await this.pushes
+      .handBack(ids)
+      .catch((error: unknown) => this.logger.warn('push.not_handed_back', errorFields(error)));
+  }
+
+  async #takeOver(row: PushRow): Promise<void> {
+    if (this.#isStopping || this.#running.has(row.id)) return;
+    if (!(await this.pushes.claim(row, this.heartbeat.leaseMs))) return;
+    row.attempts += 1;
+    this.#start(row, () => this.#read(row));
+  }
+
+  async #read({ id, account, kind, content }: PushRow): Promise<Subject> {
+    const push = readPush(parseXml(this.secrets.open(content, contentOf(id))));
+    const own = await this.accounts.find(account);
+    return { push, handler: own?.handler ?? this.handlers.find(kind) };
+  }
+
+  #start(row: PushRow, read: () => Promise<Subject>): void {
+    const run = this.#turns(() => this.#handle(row, read)).finally(() => {
+      this.#running.delete(row.id);
+      if (this.#running.size > 0) return;
+      this.#stopRenewing?.();
+      this.#stopRenewing = null;
+    });
+    this.#running.set(row.id, run);
+    this.#stopRenewing ??= this.heartbeat.hold(() =>
+      this.pushes.renew([...this.#running.keys()], this.heartbeat.leaseMs),
+    );
+  }
+
+  /** Never rejects: a failure that cannot even be written down is left to the sweep. */
+  async #handle(row: PushRow, read: () => Promise<Subject>): Promise<void> {
+    if (this.#isStopping) {
+      this.#notBegun.push(row.id);
+      return;
+    }
+    const fields = { pushId: row.id, kind: row.kind, attempts: row.attempts };
+    try {
+      await this.#attempt(row, await read());
+    } catch (error) {
+      this.logger.error('push.handler_failed', { ...fields, ...errorFields(error) });
+      if (error instanceof LeaseLostError) return;
+      const wait = Math.min(FIRST_RETRY_MS * 2 ** (row.attempts - 1), LONGEST_RETRY_MS);
+      await this.pushes
+        .markFailed(row, {
+          failure: String(error).slice(0, 512),
+          nextTryAt: new Date(this.clock.now().getTime() + wait),
+          state: row.attempts >= MAX_ATTEMPTS ? 'parked' : 'waiting',
+        })
+        .catch((lost: unknown) =>
+          this.logger.error('push.not_marked', { ...fields, ...errorFields(lost) }),
+        );
+    }
+  }
+
+  async #attempt(row: PushRow, { push, handler }: Subject): Promise<void> {
+    let isFinished = false;
+    const finish = async (tx: Tx): Promise<void> => {
+      await this.pushes.finish(tx, row, this.clock.now());
+      this.db.afterCommit(tx, () => (isFinished = true));
+    };
+    if (push && handler)
+      await handler(push, { account: row.account, attempts: row.attempts, finish });
+    crashPoint('push.effect_done');
+    if (!isFinished) await this.#marks.add(row.id);
+  }
+}
+
+/** What is to be handled, and by whom. */
+interface Subject {
+  push: Push | null;
+  handler: PushHandler | null;
+}
+
+/** Null for a document that is WeChat's beyond doubt but says nothing that we know: it is kept and logged. */
+export function readPush(fields: XmlObject): Push | null {
+  try {
+    return toPush(fields);
+  } catch (error) {
+    if (error instanceof PushError) return null;
+    throw error;
+  }
+}
+
+function contentOf(id: string): { owner: string; field: string } {
+  return { owner: `push:${id}`, field: 'content' };
+}
+
+/** The smallest UUID v7 of a moment. @see https://www.rfc-editor.org/rfc/rfc9562.html#section-5.7 */
+function firstIdOf(ms: number): string {
+  const hex = Math.max(0, ms).toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}
