@@ -427,6 +427,32 @@ describe.each(isSkipped ? ['in-process' as const] : TRANSPORTS)('durable work, %
     });
   });
 
+  describe('that ends its process each time', () => {
+    const kind = newKind({ maxAttempts: 2 });
+
+    it('is set aside too, though nothing ever came to say that it failed', async () => {
+      await service.add(kind, 1, { delayMs: 3_600_000 });
+      // As two processes leave it that died one after the other.
+      await service.worker.app.get(Database).write((tx) =>
+        tx.update(
+          Work,
+          { kind: kind.name },
+          {
+            state: 'running',
+            attempts: 2,
+            epoch: 2,
+            runAt: new Date(0),
+            leaseUntil: new Date(0),
+          },
+        ),
+      );
+      await service.worker.queue.announceDue();
+      await until(async () => (await service.rows(kind))[0]?.state === 'dead');
+      expect((await service.rows(kind))[0]?.failure).toContain('Its process ended');
+      expect(kind.tried).toEqual([]);
+    });
+  });
+
   describe('that is not dead', () => {
     const kind = newKind();
 

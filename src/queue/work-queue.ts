@@ -166,7 +166,10 @@ export class WorkQueue implements OnApplicationBootstrap, BeforeApplicationShutd
       const dueBy = new Date(now.getTime() + (this.env.redisUrl ? CLOCK_SKEW_MS : 0));
       const claimed = await this.work.claim(id, { now, dueBy }, this.heartbeat.leaseMs);
       const kind = claimed && this.handlers.find(claimed.kind);
-      if (kind) await this.#attempt(claimed, kind);
+      if (!kind) return;
+      // It ended its process each time, before that could say why.
+      if (claimed.attempts > kind.maxAttempts) await this.#bury(claimed);
+      else await this.#attempt(claimed, kind);
     } catch (error) {
       // It stays where it is, and its lease brings it back.
       this.logger.error('work.lost_hold', { workId: id, ...errorFields(error) });
@@ -194,6 +197,18 @@ export class WorkQueue implements OnApplicationBootstrap, BeforeApplicationShutd
       stopRenewing();
       this.#running.delete(work.id);
     }
+  }
+
+  async #bury(work: ClaimedWork): Promise<void> {
+    this.logger.error('work.dead', { workId: work.id, kind: work.kind, attempts: work.attempts });
+    const now = this.clock.now();
+    await this.work.giveBack(work, {
+      state: 'dead',
+      attempts: work.attempts,
+      failure: work.failure ?? 'Its process ended each time it was tried.',
+      runAt: now,
+      updatedAt: now,
+    });
   }
 
   async #fail(work: ClaimedWork, kind: WorkKind, error: unknown): Promise<void> {
