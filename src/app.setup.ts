@@ -128,11 +128,11 @@ function allowSwaggerStyles(fastify: FastifyInstance): void {
 function setUpRequests(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.header('x-request-id', request.id);
-    requestContext.run({ requestId: request.id }, done);
+    requestContext.run({ requestId: request.id, ip: request.ip }, done);
   });
   // Reading a body leaves the context behind.
   fastify.addHook('preValidation', (request, _reply, done) => {
-    requestContext.run({ requestId: request.id }, done);
+    requestContext.run({ requestId: request.id, ip: request.ip }, done);
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     const { method } = request;

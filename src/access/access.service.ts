@@ -30,6 +30,9 @@ export class AccessService implements OnApplicationBootstrap {
       role: 'owner',
       tenantId: DEFAULT_TENANT,
       keyHash: digest(key).toString('hex'),
+      prefix: key.slice(0, 12),
+      expiresAt: null,
+      lastUsedAt: null,
       createdAt: this.clock.now(),
     });
     if (!isFirst) return;

@@ -51,6 +51,10 @@ export class AccountsService implements OnModuleInit {
 
   onModuleInit(): void {
     this.pushAccounts.register((appid) => this.#findReceiving(appid));
+    this.tokens.observe('authorizer', {
+      reauthorizationRequired: (tx, appid) => this.#requireReauthorization(tx, appid),
+      failing: (tx, appid, failure) => this.#tellTokenFailing(tx, appid, failure),
+    });
   }
 
   async list(caller: Caller, query: ListAccountsDto): Promise<Page<AccountDto>> {
@@ -183,8 +187,38 @@ export class AccountsService implements OnModuleInit {
     await this.events.emit(tx, 'account.unauthorized', subjectOf(account), {
       ...summaryOf(account),
       unauthorizedAt: at.toISOString(),
+      state: 'unauthorized',
     });
     return true;
+  }
+
+  /** WeChat takes our credentials no more, though nobody told us that the authorization had ended. */
+  async #requireReauthorization(tx: Tx, appid: string): Promise<void> {
+    const before = await this.accounts.find(appid, tx);
+    if (before?.authorizationState !== 'authorized') return;
+    const now = this.clock.now();
+    await this.accounts.update(tx, appid, {
+      authorizationState: 'reauthorization_required',
+      updatedAt: now,
+    });
+    await this.events.emit(tx, 'account.unauthorized', subjectOf(before), {
+      ...summaryOf(before),
+      unauthorizedAt: now.toISOString(),
+      state: 'reauthorization_required',
+    });
+  }
+
+  async #tellTokenFailing(
+    tx: Tx,
+    appid: string,
+    failure: { reason: string; failCount: number },
+  ): Promise<void> {
+    const account = await this.accounts.find(appid, tx);
+    if (!account) return;
+    await this.events.emit(tx, 'token.failing', subjectOf(account), {
+      ...summaryOf(account),
+      ...failure,
+    });
   }
 
   /** Keeps what WeChat says of the account. The permissions of an ended authorization are not touched. */

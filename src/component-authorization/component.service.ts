@@ -17,7 +17,8 @@ import type { Text } from '../common/text.js';
 import { Database } from '../database/database.js';
 import { EventsService } from '../events/events.service.js';
 import { PushHandlers } from '../pushes/push-handlers.js';
-import { type IssuedToken, TokensService } from '../tokens/tokens.service.js';
+import type { IssuedToken } from '../tokens/token-sources.js';
+import { TokensService } from '../tokens/tokens.service.js';
 import type { ComponentTicket } from './component-ticket.entity.js';
 import { ComponentTicketsRepository } from './component-tickets.repository.js';
 
@@ -66,7 +67,7 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
       await this.tickets.insertEmpty(tx, this.appid);
       await this.tokens.ensure(tx, this.appid, 'component');
     });
-    this.tokens.registerFetcher('component', () => this.#fetchToken());
+    this.tokens.registerSource('component', { fetch: () => this.#fetchToken() });
     this.handlers.register('component_verify_ticket', (push) => this.#keepTicket(push));
   }
 

@@ -24,7 +24,17 @@ export interface EventPayloads {
     gainedPermissionIds: number[];
     lostPermissionIds: number[];
   };
-  'account.unauthorized': AccountSummary & { unauthorizedAt: string };
+  'account.unauthorized': AccountSummary & {
+    unauthorizedAt: string;
+    /** Cancelled by the administrator, or WeChat no longer takes our credentials; both need a new authorization. */
+    state: 'unauthorized' | 'reauthorization_required';
+  };
+  'token.failing': AccountSummary & {
+    /** What WeChat, or the way to it, says. */
+    reason: string;
+    /** Refreshes that have failed one after the other. */
+    failCount: number;
+  };
   'component.ticket_late': {
     componentAppid: string;
     state: 'late' | 'expired' | 'missing';
@@ -38,6 +48,7 @@ export const EVENT_VERSIONS: Readonly<Record<EventType, number>> = {
   'account.authorized': 1,
   'account.updated': 1,
   'account.unauthorized': 1,
+  'token.failing': 1,
   'component.ticket_late': 1,
 };
 
@@ -54,8 +65,12 @@ export const EVENT_MEANINGS: Readonly<Record<EventType, Text>> = {
     en: 'The permissions or details of an authorized account have changed.',
   },
   'account.unauthorized': {
-    zh: '账号在微信侧取消了授权。',
-    en: 'The administrator has cancelled the authorization at WeChat.',
+    zh: '账号在微信侧取消了授权，或微信不再接受我们的凭据（state）；都需要重新授权。',
+    en: 'The authorization was cancelled at WeChat, or WeChat no longer takes our credentials (`state`): both need a new one.',
+  },
+  'token.failing': {
+    zh: '账号令牌连续多次刷新失败；服务会继续重试。',
+    en: 'Refreshing an account’s token keeps failing; it is tried again by itself.',
   },
   'component.ticket_late': {
     zh: '超过 30 分钟没有收到新的 ticket（仅 owner 可见）。',

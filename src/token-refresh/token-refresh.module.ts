@@ -2,10 +2,11 @@ import { Module } from '@nestjs/common';
 
 import { ComponentAuthorizationModule } from '../component-authorization/component-authorization.module.js';
 import { TokensModule } from '../tokens/tokens.module.js';
+import { RefreshPace } from './refresh-pace.js';
 import { TokenRefreshService } from './token-refresh.service.js';
 
 @Module({
   imports: [ComponentAuthorizationModule, TokensModule],
-  providers: [TokenRefreshService],
+  providers: [RefreshPace, TokenRefreshService],
 })
 export class TokenRefreshModule {}

@@ -4,13 +4,11 @@ import pMap from 'p-map';
 import { errorFields, Logger } from '../common/logger.js';
 import { ComponentService } from '../component-authorization/component.service.js';
 import { LeasedSchedule } from '../queue/leased-schedule.js';
-import { TokensService } from '../tokens/tokens.service.js';
+import { type EndingToken, TokensService } from '../tokens/tokens.service.js';
+import { RefreshPace } from './refresh-pace.js';
 
-/** Early enough to try again several times before the token ends. */
-const AHEAD_MS = 10 * 60_000;
 const EVERY_SECONDS = 60;
 const PAGE = 200;
-const CONCURRENCY = 4;
 
 /** What keeps tokens fresh while nobody asks for them. */
 @Injectable()
@@ -19,6 +17,7 @@ export class TokenRefreshService implements OnModuleInit {
     private readonly tokens: TokensService,
     private readonly component: ComponentService,
     private readonly schedule: LeasedSchedule,
+    private readonly pace: RefreshPace,
     private readonly logger: Logger,
   ) {}
 
@@ -27,13 +26,18 @@ export class TokenRefreshService implements OnModuleInit {
     this.schedule.every('watch-ticket', EVERY_SECONDS, () => this.component.watchTicket());
   }
 
-  /** Renews what ends soon. One that fails is tried again at the next tick, and on demand. */
+  /** Renews what ends soon, page by page and never faster than the pace. One that fails has its own pause. */
   async refreshAhead(): Promise<void> {
-    const appids = await this.tokens.findEndingWithin(AHEAD_MS, PAGE);
-    await pMap(appids, (appid) => this.#refresh(appid), { concurrency: CONCURRENCY });
+    for (let after: EndingToken | null = null; ;) {
+      const { appids, next } = await this.tokens.findDue(after, PAGE);
+      await pMap(appids, (appid) => this.#refresh(appid), { concurrency: this.pace.concurrency });
+      if (!next) return;
+      after = next;
+    }
   }
 
   async #refresh(appid: string): Promise<void> {
+    await this.pace.turn();
     try {
       await this.tokens.refresh(appid);
     } catch (error) {
