@@ -1,4 +1,10 @@
-import { PUBLIC_URL, type TestApp } from './app.js';
+import { createHash, randomUUID } from 'node:crypto';
+
+import { ApiKey } from '../src/access/api-key.entity.js';
+import type { Role } from '../src/access/roles.js';
+import { Account } from '../src/accounts/account.entity.js';
+import { Database } from '../src/database/database.js';
+import { OWNER_KEY, PUBLIC_URL, type TestApp } from './app.js';
 
 export const SERVICE_ACCOUNT = 'wx1badb002feedface';
 export const SUBSCRIPTION_ACCOUNT = 'wx0fa11babe0fa11ba';
@@ -89,4 +95,64 @@ export async function getAuthorization(app: TestApp, id: string): Promise<Author
 /** The status that a page says of itself. */
 export function statusOf(page: string): string | undefined {
   return /<main data-status="([a-z]+)"/.exec(page)?.[1];
+}
+
+/** Has the account's messages taken in. */
+export async function enableAccount(app: TestApp, appid: string): Promise<void> {
+  const { affected } = await app.app
+    .get(Database)
+    .write((tx) => tx.update(Account, { appid }, { enabled: true }));
+  if (affected !== 1) throw new RangeError(`There is no account ${appid}.`);
+}
+
+/** A key of a tenant's. @returns the headers of a call with it */
+export async function makeKey(
+  app: TestApp,
+  role: Role,
+  tenantId: string,
+): Promise<{ authorization: string }> {
+  const key = `key-of-a-${role}-${randomUUID()}`;
+  await app.app.get(Database).write((tx) =>
+    tx.insert(ApiKey, {
+      id: randomUUID(),
+      name: `${role}-${randomUUID()}`,
+      role,
+      tenantId,
+      keyHash: createHash('sha256').update(key).digest('hex'),
+      createdAt: app.clock.now(),
+    }),
+  );
+  return { authorization: `Bearer ${key}` };
+}
+
+/** What GET /metrics says, whole. */
+export async function readMetrics(app: TestApp): Promise<string> {
+  const response = await fetch(`${app.url}/metrics`, {
+    headers: { authorization: `Bearer ${OWNER_KEY}` },
+  });
+  return response.text();
+}
+
+/**
+ * The figure of one series.
+ *
+ * @param name without the service's prefix
+ * @param labels in whatever order they stand; all of them
+ * @returns null when there is no such series
+ */
+export function figureOf(
+  metrics: string,
+  name: string,
+  labels: Record<string, string> = {},
+): number | null {
+  const wanted = Object.entries(labels)
+    .map(([label, value]) => `${label}="${value}"`)
+    .toSorted()
+    .join();
+  for (const line of metrics.split('\n')) {
+    const [, found, given = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+    const pairs = (given.match(/\w+="(?:[^"\\]|\\.)*"/g) ?? []).toSorted().join();
+    if (found === `wechat_channel_${name}` && pairs === wanted) return Number(value);
+  }
+  return null;
 }

@@ -169,6 +169,7 @@ export class AccountsService implements OnModuleInit {
     at: Date,
     unchangedSince?: Date,
   ): Promise<boolean> {
+    const before = await this.accounts.find(appid, tx);
     const isApplied = await this.accounts.update(
       tx,
       appid,
@@ -183,6 +184,8 @@ export class AccountsService implements OnModuleInit {
     );
     if (!isApplied) return false;
     await this.tokens.drop(tx, appid);
+    // The list and the event tell of the same cancellation, each with a time of its own.
+    if (before?.authorizationState === 'unauthorized') return true;
     const account = await this.#getForUpdate(tx, appid);
     await this.events.emit(tx, 'account.unauthorized', subjectOf(account), {
       ...summaryOf(account),

@@ -77,8 +77,8 @@ export const PROBLEMS = {
     status: 410,
     title: { zh: '事件已超过保留期', en: 'The events are no longer kept' },
     detail: {
-      zh: '事件保留 7 天，该位置之后的部分事件已删除。请不带 after 从最早保留的事件重新读取，并用 GET /api/v1/accounts 核对账号状态。',
-      en: 'Events are kept for 7 days, and some behind this position are gone. Read again without `after`, and compare the accounts with GET /api/v1/accounts.',
+      zh: '事件保留 7 天，该位置之后的部分事件已删除，或数据库曾从备份恢复。请不带 after 从最早保留的事件重新读取，并用 GET /api/v1/accounts 核对账号状态。',
+      en: 'Events are kept for 7 days and some behind this position are gone, or the database was restored from a backup. Read again without `after`, and compare the accounts with GET /api/v1/accounts.',
     },
   },
   push_not_parked: {

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { AccountsSyncService } from '../accounts/accounts-sync.service.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { Clock } from '../common/clock.js';
+import { crashPoint } from '../common/crash-point.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { Database, type Tx } from '../database/database.js';
 import { TokensService } from '../tokens/tokens.service.js';
@@ -79,6 +80,7 @@ export class AuthorizationRecorder {
         finishedAt: now,
       });
     });
+    crashPoint('authorization.recorded');
     this.logger.info('account.authorized', { appid, isAskedFor: row !== null });
     await this.#readDetails(appid);
   }

@@ -101,7 +101,7 @@ export class PushesRepository {
   async renew(ids: readonly string[], leaseMs: number): Promise<void> {
     const places = ids.map(() => '?').join(', ');
     await this.db.statement(
-      `UPDATE push SET lease_until = ${this.db.nowSql(leaseMs)} WHERE id IN (${places}) AND state = 'waiting'`,
+      `UPDATE push ${this.db.byIdSql} SET lease_until = ${this.db.nowSql(leaseMs)} WHERE id IN (${places}) AND state = 'waiting'`,
       [...ids],
     );
   }
@@ -120,7 +120,7 @@ export class PushesRepository {
   async markHandled(ids: readonly string[], at: Date): Promise<void> {
     const places = ids.map(() => '?').join(', ');
     await this.db.statement(
-      `UPDATE push SET state = 'handled', handled_at = ?, lease_until = NULL, failure = NULL WHERE id IN (${places}) AND state = 'waiting'`,
+      `UPDATE push ${this.db.byIdSql} SET state = 'handled', handled_at = ?, lease_until = NULL, failure = NULL WHERE id IN (${places}) AND state = 'waiting'`,
       [toSqlTime(at), ...ids],
     );
   }
@@ -140,7 +140,7 @@ export class PushesRepository {
     if (ids.length === 0) return;
     const places = ids.map(() => '?').join(', ');
     await this.db.statement(
-      `UPDATE push SET lease_until = NULL, attempts = attempts - 1 WHERE id IN (${places}) AND state = 'waiting'`,
+      `UPDATE push ${this.db.byIdSql} SET lease_until = NULL, attempts = attempts - 1 WHERE id IN (${places}) AND state = 'waiting'`,
       [...ids],
     );
   }
@@ -150,7 +150,7 @@ export class PushesRepository {
     const { affected } = await this.db.write((tx) =>
       tx.update(
         PushRow,
-        { ...which, state: 'parked' },
+        { ...given(which), state: 'parked' },
         { state: 'waiting', attempts: 0, nextTryAt: now, leaseUntil: null },
       ),
     );
@@ -159,7 +159,7 @@ export class PushesRepository {
 
   /** The newest first; one more than `limit`, to tell whether another page follows. */
   findPage(filter: PushFilter, limit: number, after: Position | null): Promise<PushRow[]> {
-    const query = this.db.read.createQueryBuilder(PushRow, 'push').where(filter);
+    const query = this.db.read.createQueryBuilder(PushRow, 'push').where(given(filter));
     if (after) query.andWhere('push.id < :id', { id: after.id });
     return query
       .orderBy('push.id', 'DESC')
@@ -180,14 +180,14 @@ export class PushesRepository {
     return rows.length;
   }
 
-  /** What has not been handled: how many of each state, and since when the longest due of them waits. */
+  /** What has not been handled: how many of each state, and since when the oldest of them waits. */
   async backlog(): Promise<{ waiting: number; parked: number; oldestWaitingAt: Date | null }> {
     const waiting = await this.db.read.countBy(PushRow, { state: 'waiting' });
     const parked = await this.db.read.countBy(PushRow, { state: 'parked' });
     const oldest = await this.db.read.findOne(PushRow, {
       select: { id: true, receivedAt: true },
       where: { state: 'waiting' },
-      order: { nextTryAt: 'ASC' },
+      order: { id: 'ASC' },
     });
     return { waiting, parked, oldestWaitingAt: oldest?.receivedAt ?? null };
   }
@@ -197,6 +197,13 @@ export class PushesRepository {
       where.where(`${leaseUntil} IS NULL`).orWhere(`${leaseUntil} <= ${this.db.nowSql()}`),
     );
   }
+}
+
+/** Without what is not set: a filter that was checked has every field, and an undefined one would match no row. */
+function given<T extends object>(filter: T): Partial<T> {
+  return Object.fromEntries(
+    Object.entries(filter).filter(([, value]) => value !== undefined),
+  ) as Partial<T>;
 }
 
 /** Cut to what the columns hold: an ignored conflict also ignores what does not fit. */
