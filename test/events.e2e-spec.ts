@@ -127,6 +127,7 @@ function emitUnauthorized(tx: Tx, tenantId: string, appid = 'wxfeedfeedfeedfeed'
       accountType: 'official_account',
       nickname: '',
       unauthorizedAt: app.clock.now().toISOString(),
+      state: 'unauthorized',
     },
   );
 }
@@ -229,6 +230,7 @@ describe('an account', () => {
           accountType: 'official_account',
           nickname: app.sandbox.account(appid).nickname,
           unauthorizedAt: app.clock.now().toISOString(),
+          state: 'unauthorized',
         },
       },
     ]);
