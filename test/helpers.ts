@@ -1,3 +1,4 @@
+import type { Role } from '../src/access/roles.js';
 import { PUBLIC_URL, type TestApp } from './app.js';
 
 export const SERVICE_ACCOUNT = 'wx1badb002feedface';
@@ -25,6 +26,28 @@ export interface AuthorizationBody {
   status: string;
   account: { appid: string; nickname: string; accountType: string } | null;
   failure: { code: string; detail: string } | null;
+}
+
+export interface ApiKeyBody {
+  id: string;
+  name: string;
+  role: Role;
+  tenantId: string;
+  prefix: string;
+  createdAt: string;
+  expiresAt: string | null;
+  lastUsedAt: string | null;
+}
+
+/** Makes a key, as an owner does. */
+export async function makeKey(
+  app: TestApp,
+  wanted: { name: string; role: Role; tenantId?: string; expiresAt?: string },
+): Promise<ApiKeyBody & { key: string }> {
+  const made = await app.api<ApiKeyBody & { key: string }>('POST', '/api-keys', wanted);
+  if (made.status !== 201)
+    throw new Error(`POST /api-keys: ${made.status} ${JSON.stringify(made.body)}`);
+  return made.body;
 }
 
 /** What an authorization in progress gives a test to play with. */

@@ -18,8 +18,11 @@ export function accessHook(access: AccessService) {
     if (!role && !GUARDED.some((prefix) => place.startsWith(prefix))) return;
     const tenant = request.headers['x-tenant-id'];
     request.caller = await access.authenticate(
-      request.headers.authorization,
-      Array.isArray(tenant) ? tenant.join() : tenant,
+      {
+        authorization: request.headers.authorization,
+        tenant: Array.isArray(tenant) ? tenant.join() : tenant,
+        address: request.ip,
+      },
       role ?? 'owner',
     );
   };
