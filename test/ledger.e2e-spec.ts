@@ -19,7 +19,7 @@ import { PushesRepository } from '../src/pushes/pushes.repository.js';
 import { Heartbeat } from '../src/queue/heartbeat.js';
 import { LeasedSchedule } from '../src/queue/leased-schedule.js';
 import { OWNER_KEY, startApp, type TestApp } from './app.js';
-import { begin, enableAccount, makeKey } from './helpers.js';
+import { begin, enableAccount, authorizationOf } from './helpers.js';
 import { until } from './until.js';
 
 const DAY_MS = 86_400_000;
@@ -352,7 +352,7 @@ describe('the ledger', () => {
     ['POST', `/pushes/${randomUUID()}/redrive`],
   ])('is for owners: %s %s', async (method, path) => {
     expect(
-      await app.api(method, path, undefined, await makeKey(app, 'admin', 'default')),
+      await app.api(method, path, undefined, await authorizationOf(app, 'admin', 'default')),
     ).toMatchObject({ status: 403, body: { code: 'role_too_small' } });
     expect(await app.api(method, path, undefined, { authorization: '' })).toMatchObject({
       status: 401,
