@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { WechatSandbox } from '@app/wechat-sandbox';
+import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { createConnection } from 'mysql2/promise';
@@ -96,8 +97,8 @@ export interface TestApp {
   ): Promise<{ status: number; text: string; headers: Headers }>;
   /** Resolves when pushes have arrived and their handlers have ended. */
   settled(): Promise<void>;
-  /** Starts the service anew on the same database, as after a crash or an upgrade. */
-  restart(): Promise<void>;
+  /** Starts the service anew on the same database, as after a crash or an upgrade. @param env over its environment */
+  restart(env?: Record<string, string>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -107,6 +108,8 @@ export interface TestAppOptions {
   env?: Record<string, string>;
   /** Without one, the service starts with a fresh ticket. */
   withoutTicket?: boolean;
+  /** Routes of the test's own, beside the service's. */
+  controllers?: Type[];
 }
 
 /** The real app on a real database with the sandbox as WeChat, each started for this test alone. */
@@ -134,7 +137,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     LOG_LEVEL: 'silent',
     ...options.env,
   };
-  const self = new RunningApp(clock, sandbox, env, database.drop);
+  const self = new RunningApp(clock, sandbox, env, database.drop, options.controllers);
   await self.start();
   if (!options.withoutTicket) {
     // The service asks for a ticket at its first start, in its own time: that one must not come in later.
@@ -155,11 +158,16 @@ class RunningApp implements TestApp {
     readonly sandbox: WechatSandbox,
     private readonly env: Record<string, string>,
     private readonly dropDatabase: () => Promise<void>,
+    private readonly controllers: Type[] = [],
   ) {}
 
   async start(): Promise<void> {
     const env = readEnv(this.env);
-    const module = await Test.createTestingModule({ imports: [AppModule.forRoot(env)] })
+    const { controllers } = this;
+    const module = await Test.createTestingModule({
+      imports: [AppModule.forRoot(env)],
+      controllers,
+    })
       .overrideProvider(Clock)
       .useValue(this.clock)
       .setLogger(new Logger(env))
@@ -213,8 +221,9 @@ class RunningApp implements TestApp {
     await this.app.get(PushLedger).settled();
   }
 
-  async restart(): Promise<void> {
+  async restart(env: Record<string, string> = {}): Promise<void> {
     await this.app.close();
+    Object.assign(this.env, env);
     await this.start();
   }
 

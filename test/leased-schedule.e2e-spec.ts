@@ -146,6 +146,7 @@ describe('LeasedSchedule', () => {
       'place-events',
       // Not leased: every process looks for work itself.
       'poll-work',
+      'purge-idempotency',
       'purge-pushes',
       'refresh-tokens',
       'sweep-pushes',
