@@ -10,6 +10,7 @@ import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
+import { KeyRotationModule } from './key-rotation/key-rotation.module.js';
 import { PushesModule } from './pushes/pushes.module.js';
 import { QueueModule } from './queue/queue.module.js';
 import { TokenRefreshModule } from './token-refresh/token-refresh.module.js';
@@ -27,6 +28,7 @@ export class AppModule {
         QueueModule,
         AccessModule,
         IdempotencyModule,
+        KeyRotationModule,
         EventsModule,
         PushesModule,
         TokensModule,

@@ -6,6 +6,7 @@ import { Body, Controller, HttpCode, Post, StreamableFile } from '@nestjs/common
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { IsInt } from 'class-validator';
 
+import { AuditEntry } from '../src/access/audit-entry.entity.js';
 import { RequireRole } from '../src/access/roles.js';
 import { AppError } from '../src/common/app-error.js';
 import { ShownOnce, WithoutIdempotency } from '../src/common/route-config.js';
@@ -380,5 +381,11 @@ describe('a request that runs', () => {
       answer: null,
     });
     expect((await post('/tests/slow', key)).status).toBe(409);
+  });
+
+  it('is known in the log of who did what by its own request', async () => {
+    const { headers } = await post('/key-rotations', newKey());
+    const entry = await db.read.findOneBy(AuditEntry, { action: 'key_rotation.started' });
+    expect(entry?.requestId).toBe(headers.get('x-request-id'));
   });
 });
