@@ -9,6 +9,7 @@ import { Env } from '../config/env.js';
 import { Clock } from '../src/common/clock.js';
 import { Logger } from '../src/common/logger.js';
 import { Database } from '../src/database/database.js';
+import { SealedColumns } from '../src/database/sealed-columns.js';
 import { EventRow } from '../src/events/event.entity.js';
 import { EventsService } from '../src/events/events.service.js';
 import { PushAccounts } from '../src/pushes/push-accounts.js';
@@ -414,6 +415,7 @@ describe('a push that another process takes over', () => {
       new StoppedHeart(env, inject.get(Logger)),
       inject.get(LeasedSchedule),
       inject.get(SecretBox),
+      inject.get(SealedColumns),
       inject.get(Clock),
       inject.get(Logger),
     );

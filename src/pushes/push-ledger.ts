@@ -13,6 +13,7 @@ import { fromCursor, type Page, toPage } from '../common/paging.js';
 import { STOP_WITHIN_MS } from '../common/stop.js';
 import { Database, type Tx } from '../database/database.js';
 import { GroupCommit } from '../database/group-commit.js';
+import { SealedColumns } from '../database/sealed-columns.js';
 import { Heartbeat } from '../queue/heartbeat.js';
 import { LeaseLostError } from '../queue/lease-lost.error.js';
 import { LeasedSchedule } from '../queue/leased-schedule.js';
@@ -83,6 +84,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     private readonly heartbeat: Heartbeat,
     private readonly schedule: LeasedSchedule,
     private readonly secrets: SecretBox,
+    private readonly sealed: SealedColumns,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {
@@ -108,6 +110,12 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   onModuleInit(): void {
+    this.sealed.register({
+      table: 'push',
+      idColumn: 'id',
+      column: 'content',
+      binding: contentOf,
+    });
     this.schedule.every('sweep-pushes', SWEEP_SECONDS, () => this.sweep());
     this.schedule.every('purge-pushes', PURGE_SECONDS, () => this.purge());
   }
