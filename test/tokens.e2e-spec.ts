@@ -85,7 +85,9 @@ describe('getToken', () => {
   });
 
   it('has none for an appid that we do not hold', async () => {
-    await expect(tokens().getToken('wx0000000000000000')).rejects.toThrow('no token');
+    await expect(tokens().getToken('wx0000000000000000')).rejects.toMatchObject({
+      code: 'account_not_authorized',
+    });
   });
 
   it('survives a restart', async () => {
@@ -115,7 +117,7 @@ describe('withToken', () => {
     const calls = app.sandbox.callsTo(REFRESH);
     const failed = await tokens().getToken(SERVICE_ACCOUNT);
     await Promise.all(
-      Array.from({ length: 50 }, () =>
+      Array.from({ length: 500 }, () =>
         tokens().withToken(SERVICE_ACCOUNT, (token) =>
           token === failed ? Promise.reject(stale) : Promise.resolve(),
         ),

@@ -89,6 +89,22 @@ export const PROBLEMS = {
       en: 'This call is made with that very key. Make another owner key first, and delete this one with it.',
     },
   },
+  account_not_authorized: {
+    status: 409,
+    title: { zh: '账号未授权', en: 'The account has not authorized us' },
+    detail: {
+      zh: '该账号的授权已结束或从未授予接口权限。请用 POST /api/v1/authorizations 发起授权，由账号管理员扫码。',
+      en: 'Its authorization has ended or never held an API permission. Start one with POST /api/v1/authorizations and let its administrator scan.',
+    },
+  },
+  reauthorization_required: {
+    status: 409,
+    title: { zh: '需要重新授权', en: 'A new authorization is needed' },
+    detail: {
+      zh: '微信不再接受该账号的凭据。请用 POST /api/v1/authorizations（带上 appid）发起授权，由账号管理员重新扫码。',
+      en: 'WeChat no longer takes the credentials of the account. Start an authorization with POST /api/v1/authorizations and its `appid`, and let its administrator scan again.',
+    },
+  },
   openid_property_in_use: {
     status: 409,
     title: { zh: 'OpenID 属性已被占用', en: 'The OpenID property is in use' },
@@ -191,6 +207,14 @@ export const PROBLEMS = {
     status: 503,
     title: { zh: '数据库暂时不可用', en: 'The database is away' },
     detail: { zh: '请稍后重试。', en: 'Try again in a moment.' },
+  },
+  token_unavailable: {
+    status: 503,
+    title: { zh: '暂时取不到令牌', en: 'There is no token for now' },
+    detail: {
+      zh: '微信暂时没有给出访问令牌，服务会自动重试。请稍后再试；如持续失败，请查看日志中的 token.refresh_failed。',
+      en: 'WeChat gives no access token for now, and it is tried again by itself. Try later; if it keeps failing, look for token.refresh_failed in the log.',
+    },
   },
   component_ticket_missing: {
     status: 503,

@@ -17,7 +17,7 @@ import {
 } from './token-errors.js';
 import { type IssuedToken, type TokenSource, TokenSources } from './token-sources.js';
 import { type LiveToken, TokenVault } from './token-vault.js';
-import type { TokenRow } from './token.entity.js';
+import type { TokenKind, TokenRow } from './token.entity.js';
 import { type TokenLease, TokensRepository } from './tokens.repository.js';
 
 /** `refresh_token is invalid`: ours is not the one WeChat holds. */
@@ -139,10 +139,11 @@ export class TokenRefresher {
       crashPoint('token.answered');
       return await this.#keep(row, lease, issued);
     } catch (error) {
-      await this.#fail(row, lease, error);
-      throw error instanceof CredentialsRefusedError
-        ? new ReauthorizationRequiredError(row.appid)
-        : error;
+      const isNoted = await this.#fail(row, lease, error);
+      if (!(error instanceof CredentialsRefusedError)) throw error;
+      // What was refused may be an authorization that has ended, or has been given anew, meanwhile.
+      if (!isNoted) return null;
+      throw new ReauthorizationRequiredError(row.appid);
     } finally {
       stopRenewing();
     }
@@ -207,29 +208,34 @@ export class TokenRefresher {
     };
   }
 
-  /** Never rejects: a failure that cannot be written down leaves a lease that runs out. */
-  async #fail(row: TokenRow, lease: TokenLease, error: unknown): Promise<void> {
+  /**
+   * Never rejects: a failure that cannot be written down leaves a lease that runs out.
+   *
+   * @returns false when something newer than this refresh is there
+   */
+  async #fail(row: TokenRow, lease: TokenLease, error: unknown): Promise<boolean> {
     const { appid, kind } = row;
     this.logger.warn('token.refresh_failed', { appid, kind, ...errorFields(error) });
     const isRefusedForGood = error instanceof CredentialsRefusedError;
-    // A refusal of our own, e.g. for want of a ticket, says nothing about this token.
-    const failCount = error instanceof AppError ? row.failCount : row.failCount + 1;
+    const failCount = isAboutToken(error, kind) ? row.failCount + 1 : row.failCount;
     const isFailing = failCount >= FAILING_AFTER;
     const observer = this.sources.observerOf(kind);
     try {
-      await this.db.write(async (tx) => {
+      return await this.db.write(async (tx) => {
         const isNoted = await this.tokens.fail(tx, lease, {
           state: isRefusedForGood ? 'reauthorization_required' : isFailing ? 'failing' : 'ok',
           failCount,
           nextTryAt: this.#nextTry(failCount),
         });
-        if (!isNoted) return;
+        if (!isNoted) return false;
         if (isRefusedForGood) await observer?.reauthorizationRequired(tx, appid);
         else if (failCount === FAILING_AFTER && row.failCount < FAILING_AFTER)
           await observer?.failing(tx, appid, { reason: String(error).slice(0, 512), failCount });
+        return true;
       });
     } catch (lost) {
       this.logger.error('token.failure_not_noted', { appid, ...errorFields(lost) });
+      return true;
     }
   }
 
@@ -239,6 +245,13 @@ export class TokenRefresher {
     const longest = Math.min(FIRST_BACKOFF_MS * 2 ** (failCount - 1), LONGEST_BACKOFF_MS);
     return new Date(this.clock.now().getTime() + Math.ceil(Math.random() * longest));
   }
+}
+
+/** A refusal of our own for want of a ticket, or one of the platform's set-up, says nothing about an account's token. */
+function isAboutToken(error: unknown, kind: TokenKind): boolean {
+  if (error instanceof AppError) return false;
+  if (kind === 'component' || !(error instanceof WechatApiError)) return true;
+  return error.errorClass !== 'config' && error.errorClass !== 'ticket';
 }
 
 /** Another's lease, as seen at one look after the other: while it may still stand, taking it need not be tried. */

@@ -45,5 +45,7 @@ process.on('message', async ({ id, command, ...input }) => {
   const answer = await commands[command](input).catch((error) => ({ failures: [String(error)] }));
   process.send?.({ id, ...answer });
 });
-process.once('SIGTERM', () => app.close().then(() => process.exit(0)));
+process.once('SIGTERM', () => {
+  void app.close().finally(() => process.exit());
+});
 process.send?.({ ready: true });
