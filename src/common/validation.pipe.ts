@@ -10,6 +10,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   isIn: '取值不在允许范围内',
   isInt: '应为整数',
   isBoolean: '应为 true 或 false',
+  isDate: '应为带时区的 ISO 8601 时间',
   isNotEmpty: '不能为空',
   isObject: '应为对象',
   length: '长度不符',

@@ -7,6 +7,7 @@ import { Env } from '../../config/env.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { crashPoint } from '../common/crash-point.js';
+import { firstIdOf } from '../common/first-id.js';
 import { inTime } from '../common/in-time.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { fromCursor, type Page, toPage } from '../common/paging.js';
@@ -286,10 +287,4 @@ export function readPush(fields: XmlObject): Push | null {
 
 function contentOf(id: string): { owner: string; field: string } {
   return { owner: `push:${id}`, field: 'content' };
-}
-
-/** The smallest UUID v7 of a moment. @see https://www.rfc-editor.org/rfc/rfc9562.html#section-5.7 */
-function firstIdOf(ms: number): string {
-  const hex = Math.max(0, ms).toString(16).padStart(12, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }
