@@ -5,12 +5,14 @@ import { authorizationPageUrl, mobileAuthorizationPageUrl } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
 
 import { Env } from '../../config/env.js';
+import { AuditService } from '../access/audit.service.js';
 import type { Caller } from '../access/roles.js';
 import type { Account } from '../accounts/account.entity.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { Logger } from '../common/logger.js';
+import { Database } from '../database/database.js';
 import type { AskedType, Authorization } from './authorization.entity.js';
 import { AuthorizationsRepository } from './authorizations.repository.js';
 import { ComponentService } from './component.service.js';
@@ -38,9 +40,11 @@ export interface AuthorizationView {
 export class AuthorizationsService {
   constructor(
     private readonly env: Env,
+    private readonly db: Database,
     private readonly authorizations: AuthorizationsRepository,
     private readonly component: ComponentService,
     private readonly accounts: AccountsService,
+    private readonly audit: AuditService,
     private readonly secrets: SecretBox,
     private readonly clock: Clock,
     private readonly logger: Logger,
@@ -86,7 +90,16 @@ export class AuthorizationsService {
       expiresAt: new Date(now.getTime() + expiresInSeconds * 1000),
       finishedAt: null,
     };
-    await this.authorizations.insert(row);
+    await this.db.write(async (tx) => {
+      await this.authorizations.insert(tx, row);
+      await this.audit.record(tx, {
+        actor: caller,
+        action: 'authorization.started',
+        target: id,
+        tenantId,
+        detail: { accountType, onlyAppid: appid, openidProperty },
+      });
+    });
     this.logger.info('authorization.created', {
       tenantId,
       accountType,
