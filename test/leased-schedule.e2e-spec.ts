@@ -148,6 +148,7 @@ describe('LeasedSchedule', () => {
       'poll-work',
       'purge-pushes',
       'refresh-tokens',
+      'seal-audit',
       'sweep-pushes',
       'trim-events',
       'watch-ticket',
