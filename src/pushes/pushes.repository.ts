@@ -153,7 +153,7 @@ export class PushesRepository {
   ): Promise<number> {
     const { affected } = await tx.update(
       PushRow,
-      { ...which, state: 'parked' },
+      { ...given(which), state: 'parked' },
       { state: 'waiting', attempts: 0, nextTryAt: now, leaseUntil: null },
     );
     return affected ?? 0;
@@ -161,7 +161,7 @@ export class PushesRepository {
 
   /** The newest first; one more than `limit`, to tell whether another page follows. */
   findPage(filter: PushFilter, limit: number, after: Position | null): Promise<PushRow[]> {
-    const query = this.db.read.createQueryBuilder(PushRow, 'push').where(filter);
+    const query = this.db.read.createQueryBuilder(PushRow, 'push').where(given(filter));
     if (after) query.andWhere('push.id < :id', { id: after.id });
     return query
       .orderBy('push.id', 'DESC')
@@ -199,6 +199,13 @@ export class PushesRepository {
       where.where(`${leaseUntil} IS NULL`).orWhere(`${leaseUntil} <= ${this.db.nowSql()}`),
     );
   }
+}
+
+/** A filter without what was left out, which would be compared. */
+function given<T extends object>(filter: T): Partial<T> {
+  return Object.fromEntries(
+    Object.entries(filter).filter(([, value]) => value !== undefined),
+  ) as Partial<T>;
 }
 
 /** Cut to what the columns hold: an ignored conflict also ignores what does not fit. */
