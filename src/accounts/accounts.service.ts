@@ -242,7 +242,8 @@ export class AccountsService implements OnModuleInit {
   }
 
   async #getWritten(tx: Tx, appid: string): Promise<Account> {
-    const account = await this.accounts.find(appid, tx);
+    // As it is, not as it was when the transaction began to read: a write that changed nothing does not show it anew.
+    const account = await this.accounts.findForUpdate(tx, appid);
     if (!account) throw new TypeError('The account was written in this transaction.');
     return account;
   }
