@@ -5,15 +5,12 @@ import { join } from 'node:path';
 
 import { WechatSandbox } from '@app/wechat-sandbox';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Test } from '@nestjs/testing';
 import { createConnection } from 'mysql2/promise';
 
 import { readEnv } from '../config/env.js';
-import { AppModule } from '../src/app.module.js';
-import { createAdapter, setUpApp } from '../src/app.setup.js';
 import { Clock } from '../src/common/clock.js';
-import { Logger } from '../src/common/logger.js';
 import { PushLedger } from '../src/pushes/push-ledger.js';
+import { Cluster, clusterRedisUrl, startProcess } from './cluster.js';
 import { until } from './until.js';
 
 export const OWNER_KEY = 'owner-key-for-tests-0123456789abcdef';
@@ -132,6 +129,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     WECHAT_MP_BASE_URL: sandbox.url,
     WECHAT_OPEN_BASE_URL: sandbox.url,
     LOG_LEVEL: 'silent',
+    ...(clusterRedisUrl && { REDIS_URL: clusterRedisUrl, LEASE_SECONDS: '2' }),
     ...options.env,
   };
   const self = new RunningApp(clock, sandbox, env, database.drop);
@@ -149,6 +147,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
 class RunningApp implements TestApp {
   app: NestFastifyApplication;
   url: string;
+  #cluster: Cluster | null = null;
 
   constructor(
     readonly clock: TestClock,
@@ -159,18 +158,13 @@ class RunningApp implements TestApp {
 
   async start(): Promise<void> {
     const env = readEnv(this.env);
-    const module = await Test.createTestingModule({ imports: [AppModule.forRoot(env)] })
-      .overrideProvider(Clock)
-      .useValue(this.clock)
-      .setLogger(new Logger(env))
-      .compile();
-    this.app = module.createNestApplication<NestFastifyApplication>(createAdapter(env), {
-      bodyParser: false,
-    });
-    await setUpApp(this.app);
-    await this.app.listen(0, '127.0.0.1');
-    this.url = (await this.app.getUrl()).replace('[::1]', '127.0.0.1');
-    this.sandbox.eventsUrl = `${this.url}/wechat/component/events`;
+    this.app = await startProcess(env, this.clock);
+    this.url = await urlOf(this.app);
+    if (clusterRedisUrl) this.#cluster = await Cluster.start(env, this.clock, clusterRedisUrl);
+    // In a cluster, WeChat's pushes come to the other main than the callers.
+    const pushedTo = await urlOf(this.#cluster?.main ?? this.app);
+    this.sandbox.eventsUrl = `${pushedTo}/wechat/component/events`;
+    this.sandbox.messagesUrl = `${pushedTo}/wechat/accounts/$APPID$/messages`;
   }
 
   async api<T>(
@@ -211,17 +205,28 @@ class RunningApp implements TestApp {
   async settled(): Promise<void> {
     await this.sandbox.settled();
     await this.app.get(PushLedger).settled();
+    await this.#cluster?.main.get(PushLedger).settled();
   }
 
   async restart(): Promise<void> {
-    await this.app.close();
+    await this.#close();
     await this.start();
   }
 
   async stop(): Promise<void> {
     await this.settled();
-    await this.app.close();
+    await this.#close();
     await this.sandbox.stop();
     await this.dropDatabase();
   }
+
+  async #close(): Promise<void> {
+    await this.#cluster?.stop();
+    this.#cluster = null;
+    await this.app.close();
+  }
+}
+
+async function urlOf(app: NestFastifyApplication): Promise<string> {
+  return (await app.getUrl()).replace('[::1]', '127.0.0.1');
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { WechatSandbox } from '@app/wechat-sandbox';
+import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { callbackUrl, linkOf, SERVICE_ACCOUNT } from './helpers.js';
@@ -66,6 +67,7 @@ beforeAll(async () => {
     folder,
   ));
   sandbox.eventsUrl = `${url}/wechat/component/events`;
+  sandbox.messagesUrl = `${url}/wechat/accounts/$APPID$/messages`;
   await sandbox.pushTicket();
   await sandbox.pushTicket('ticket@@@canaryRefused', { badSignature: true });
   await sandbox.pushTicket('ticket@@@canaryOtherKey', { encodingAesKey: 'x'.repeat(43) });
@@ -97,7 +99,18 @@ beforeAll(async () => {
   await ask('/api/v1/authorizations', { method: 'POST', body: '{"accountType":"canary"}' });
   await ask('/docs-json');
   await ask('/health/ready');
+  const file = new Sqlite(join(folder, 'channel.sqlite'));
+  file.exec('UPDATE account SET enabled = 1');
+  file.close();
+  // A process remembers for a moment that an account was switched off.
+  await until(async () => {
+    await sandbox.pushMessage(SERVICE_ACCOUNT, { MsgType: 'text', Content: 'canaryMessage' });
+    return (await ask('/api/v1/pushes?kind=message')).includes(SERVICE_ACCOUNT);
+  });
   await sandbox.cancel(SERVICE_ACCOUNT).pushed;
+  await until(async () => (await ask('/api/v1/events')).includes('account.unauthorized'));
+  await ask('/api/v1/work');
+  await ask('/metrics');
 }, 60_000);
 
 afterAll(async () => {
@@ -116,6 +129,7 @@ function secrets(): string[] {
     adminKey,
     sealingKey,
     'canaryRefused',
+    'canaryMessage',
     ...[accessTokens, tickets, preAuthCodes, authorizationCodes].flatMap((values) =>
       Object.keys(values),
     ),
@@ -142,6 +156,7 @@ describe('no secret', () => {
 
   it('stands in an answer', () => {
     expect(answers.join('\n')).toContain('wechat_unavailable');
+    expect(answers.join('\n')).toContain('wechat_channel_pushes_total{');
     expect(leaksIn(answers.join('\n'))).toEqual([]);
   });
 

@@ -166,13 +166,24 @@ describe('POST /accounts/{appid}/claim', () => {
     expect(await events(tenant)).toHaveLength(1);
   });
 
-  it('does not mind which tenant the owner names', async () => {
+  it('moves what the tenant holds that the owner names, or nobody, and no other', async () => {
     const [former, tenant] = [newTenant(), newTenant()];
-    const [held, unclaimed] = [await authorized(former), await authorized(null)];
-    for (const appid of [held, unclaimed]) {
-      const answer = await claim(appid, tenant, { 'x-tenant-id': tenant });
-      expect(answer).toMatchObject({ status: 200, body: { tenantId: tenant } });
-    }
+    const [held, own, unclaimed] = [
+      await authorized(former),
+      await authorized(tenant),
+      await authorized(null),
+    ];
+    const named = { 'x-tenant-id': tenant };
+    expect(await claim(held, tenant, named)).toMatchObject({
+      status: 404,
+      body: { code: 'not_found' },
+    });
+    expect((await getAccount(app, held))?.tenantId).toBe(former);
+    expect((await claim(unclaimed, tenant, named)).status).toBe(200);
+    expect(await claim(own, former, named)).toMatchObject({
+      status: 200,
+      body: { tenantId: former },
+    });
   });
 
   it.each([['Brand A'], [''], ['a'.repeat(65)], [null], [7], [undefined]])(

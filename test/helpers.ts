@@ -1,4 +1,9 @@
-import { PUBLIC_URL, type TestApp } from './app.js';
+import { randomUUID } from 'node:crypto';
+
+import type { Role } from '../src/access/roles.js';
+import { Account } from '../src/accounts/account.entity.js';
+import { Database } from '../src/database/database.js';
+import { OWNER_KEY, PUBLIC_URL, type TestApp } from './app.js';
 
 export const SERVICE_ACCOUNT = 'wx1badb002feedface';
 export const SUBSCRIPTION_ACCOUNT = 'wx0fa11babe0fa11ba';
@@ -25,6 +30,28 @@ export interface AuthorizationBody {
   status: string;
   account: { appid: string; nickname: string; accountType: string } | null;
   failure: { code: string; detail: string } | null;
+}
+
+export interface ApiKeyBody {
+  id: string;
+  name: string;
+  role: Role;
+  tenantId: string;
+  prefix: string;
+  createdAt: string;
+  expiresAt: string | null;
+  lastUsedAt: string | null;
+}
+
+/** Makes a key, as an owner does. */
+export async function makeKey(
+  app: TestApp,
+  wanted: { name: string; role: Role; tenantId?: string; expiresAt?: string },
+): Promise<ApiKeyBody & { key: string }> {
+  const made = await app.api<ApiKeyBody & { key: string }>('POST', '/api-keys', wanted);
+  if (made.status !== 201)
+    throw new Error(`POST /api-keys: ${made.status} ${JSON.stringify(made.body)}`);
+  return made.body;
 }
 
 /** What an authorization in progress gives a test to play with. */
@@ -89,4 +116,54 @@ export async function getAuthorization(app: TestApp, id: string): Promise<Author
 /** The status that a page says of itself. */
 export function statusOf(page: string): string | undefined {
   return /<main data-status="([a-z]+)"/.exec(page)?.[1];
+}
+
+/** Has the account's messages taken in. */
+export async function enableAccount(app: TestApp, appid: string): Promise<void> {
+  const { affected } = await app.app
+    .get(Database)
+    .write((tx) => tx.update(Account, { appid }, { enabled: true }));
+  if (affected !== 1) throw new RangeError(`There is no account ${appid}.`);
+}
+
+/** The header of a new key with this role in the tenant. */
+export async function authorizationOf(
+  app: TestApp,
+  role: Role,
+  tenantId: string,
+): Promise<{ authorization: string }> {
+  const { key } = await makeKey(app, { name: `${role}-${randomUUID()}`, role, tenantId });
+  return { authorization: `Bearer ${key}` };
+}
+
+/** What GET /metrics says, whole. */
+export async function readMetrics(app: TestApp): Promise<string> {
+  const response = await fetch(`${app.url}/metrics`, {
+    headers: { authorization: `Bearer ${OWNER_KEY}` },
+  });
+  return response.text();
+}
+
+/**
+ * The figure of one series.
+ *
+ * @param name without the service's prefix
+ * @param labels in whatever order they stand; all of them
+ * @returns null when there is no such series
+ */
+export function figureOf(
+  metrics: string,
+  name: string,
+  labels: Record<string, string> = {},
+): number | null {
+  const wanted = Object.entries(labels)
+    .map(([label, value]) => `${label}="${value}"`)
+    .toSorted()
+    .join();
+  for (const line of metrics.split('\n')) {
+    const [, found, given = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+    const pairs = (given.match(/\w+="(?:[^"\\]|\\.)*"/g) ?? []).toSorted().join();
+    if (found === `wechat_channel_${name}` && pairs === wanted) return Number(value);
+  }
+  return null;
 }

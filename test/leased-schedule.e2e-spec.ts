@@ -9,6 +9,7 @@ import { Lease } from '../src/queue/lease.entity.js';
 import { LeasedSchedule } from '../src/queue/leased-schedule.js';
 import { LeasesRepository } from '../src/queue/leases.repository.js';
 import { startApp, type TestApp } from './app.js';
+import { clusterRedisUrl } from './cluster.js';
 import { until } from './until.js';
 
 const DAY_SECONDS = 86_400;
@@ -143,9 +144,8 @@ describe('LeasedSchedule', () => {
   it('carries every recurring job of the service', () => {
     const names = app.app.get(SchedulerRegistry).getIntervals();
     expect(names.toSorted()).toEqual([
-      'place-events',
-      // Not leased: every process looks for work itself.
-      'poll-work',
+      // Where Redis carries the work, one process points to it again; else every process looks for it itself.
+      ...(clusterRedisUrl ? ['announce-work', 'place-events'] : ['place-events', 'poll-work']),
       'purge-pushes',
       'refresh-tokens',
       'seal-audit',

@@ -1,12 +1,18 @@
-// Runs the suites: everything on SQLite, the end-to-end suites on MySQL or MariaDB too where one can be reached,
-// and the browser suite where a Chromium is found. Says which ran; with CI=true a missing one is a failure.
+// Runs the suites: everything on SQLite, the end-to-end suites on MySQL or MariaDB too where one can be reached, their
+// flows once more on two mains and two workers where Redis can be reached as well, and the browser suite where a
+// Chromium is found. Says which ran; with CI=true a missing one is a failure. `--faults` runs the long fault runs
+// instead and writes their report.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const isCi = process.env.CI === 'true';
 const onlyE2e = process.argv.includes('--e2e');
 const updateOpenApi = process.argv.includes('--update-openapi');
+const isFaultRun = process.argv.includes('--faults');
+const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
 const mysqlUrl = process.env.TEST_MYSQL_URL ?? 'mariadb://root@127.0.0.1:3306';
 const chromium = [
   process.env.TEST_CHROMIUM,
@@ -40,10 +46,10 @@ function jest(name, args, env = {}) {
   ran.push(name);
 }
 
-function answers(url) {
+function answers(url, usualPort) {
   const { hostname, port } = new URL(url);
   return new Promise((resolve) => {
-    const socket = connect({ host: hostname, port: Number(port || 3306), timeout: 2000 });
+    const socket = connect({ host: hostname, port: Number(port || usualPort), timeout: 2000 });
     const end = (isUp) => {
       socket.destroy();
       resolve(isUp);
@@ -64,19 +70,73 @@ if (updateOpenApi) {
   process.exit(0);
 }
 
+const hasMysql = await answers(mysqlUrl, 3306);
+const hasRedis = await answers(redisUrl, 6379);
+if (!hasMysql) missing.push(`MySQL or MariaDB at ${new URL(mysqlUrl).host} (TEST_MYSQL_URL)`);
+if (!hasRedis) missing.push(`Redis at ${new URL(redisUrl).host} (TEST_REDIS_URL)`);
+const mysqlEnv = { TEST_DATABASE_URL: mysqlUrl, TEST_REDIS_URL: redisUrl };
+
+if (isFaultRun) {
+  const rows = join(mkdtempSync(join(tmpdir(), 'faults-')), 'rows.md');
+  const faultEnv = { FAULTS: 'long', FAULT_REPORT: rows };
+  const args = ['--runInBand', String.raw`test/faults/.+\.e2e-spec`];
+  jest('faults on SQLite', [...args, '--testPathIgnorePatterns', String.raw`\.mysql\.`], faultEnv);
+  if (hasMysql) jest('faults on MySQL', args, { ...mysqlEnv, ...faultEnv });
+  writeFaultReport(readFileSync(rows, 'utf8'));
+  finish();
+}
+
 const browserEnv = chromium ? { TEST_CHROMIUM: chromium } : {};
-const skipped = chromium ? String.raw`\.mysql\.e2e` : String.raw`\.mysql\.e2e|browser\.e2e`;
+const skipped = chromium
+  ? String.raw`\.(mysql|redis)\.e2e`
+  : String.raw`\.(mysql|redis)\.e2e|browser\.e2e`;
 if (!chromium) missing.push('Chromium (apt-get install chromium, or TEST_CHROMIUM)');
-jest('SQLite', [...(onlyE2e ? ['test/'] : []), '--testPathIgnorePatterns', skipped], browserEnv);
+const sqliteEnv = { ...browserEnv, ...(hasRedis && { TEST_REDIS_URL: redisUrl }) };
+jest('SQLite', [...(onlyE2e ? ['test/'] : []), '--testPathIgnorePatterns', skipped], sqliteEnv);
 
-if (await answers(mysqlUrl))
-  jest('MySQL', ['test/', '--testPathIgnorePatterns', String.raw`browser\.e2e|process\.e2e`], {
-    TEST_DATABASE_URL: mysqlUrl,
-  });
-else missing.push(`MySQL or MariaDB at ${new URL(mysqlUrl).host} (TEST_MYSQL_URL)`);
+// What does not depend on the database has run already.
+const ranBefore = String.raw`browser\.e2e|process\.e2e|half-open|fault-proxy|deployment|readme|openapi`;
+if (hasMysql)
+  jest(
+    'MySQL',
+    [
+      String.raw`test/.+spec`,
+      '--testPathIgnorePatterns',
+      hasRedis ? ranBefore : String.raw`${ranBefore}|\.redis\.e2e`,
+    ],
+    mysqlEnv,
+  );
 
-console.log(
-  `\nran: ${ran.join(', ')}${chromium ? ', browser' : ''} in ${Math.round((Date.now() - startedAt) / 1000)} s`,
-);
-for (const what of missing) console.log(`did not run for want of ${what}`);
-if (isCi && missing.length > 0) process.exit(1);
+if (hasMysql && hasRedis)
+  jest(
+    'two mains and two workers',
+    [
+      String.raw`test/(access|accounts|authorization|component|events|pushes|release-test|schema|tokens)\.e2e`,
+    ],
+    // A database of its own: it is emptied all the time.
+    { ...mysqlEnv, TEST_CLUSTER_REDIS_URL: new URL('/15', redisUrl).href },
+  );
+
+finish();
+
+function finish() {
+  const seconds = Math.round((Date.now() - startedAt) / 1000);
+  console.log(
+    `\nran: ${ran.join(', ')}${chromium && !isFaultRun ? ', browser' : ''} in ${seconds} s`,
+  );
+  for (const what of missing) console.log(`did not run for want of ${what}`);
+  process.exit(isCi && missing.length > 0 ? 1 : 0);
+}
+
+function writeFaultReport(rows) {
+  const date = new Date().toISOString().slice(0, 10);
+  const report = `# The long fault runs
+
+\`npm run test:faults\`, ${date}, Node ${process.version}, ${availableParallelism()} cores. \`FAULT_SEED\` repeats a run.
+
+| run | seed | what came of it |
+| --- | --- | --- |
+${rows}`;
+  writeFileSync('test/faults/report.md', report);
+  run('npx', ['prettier', '--write', 'test/faults/report.md']);
+}

@@ -10,17 +10,25 @@ const GUARDED = ['/api/', '/metrics'];
  * and a caller without a key must not make us read one.
  */
 export function accessHook(access: AccessService) {
-  return async (request: FastifyRequest, _reply: FastifyReply): Promise<void> => {
+  return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
     const { config, url } = request.routeOptions;
     const { role } = config;
     // By the route that was found, not by the address: that may be spelt in many ways.
     const place = url ?? request.url;
-    if (!role && !GUARDED.some((prefix) => place.startsWith(prefix))) return;
+    if (!role && !GUARDED.some((prefix) => place.startsWith(prefix))) return done();
     const tenant = request.headers['x-tenant-id'];
-    request.caller = await access.authenticate(
-      request.headers.authorization,
-      Array.isArray(tenant) ? tenant.join() : tenant,
-      role ?? 'owner',
-    );
+    access
+      .authenticate(
+        {
+          authorization: request.headers.authorization,
+          tenant: Array.isArray(tenant) ? tenant.join() : tenant,
+          address: request.ip,
+        },
+        role ?? 'owner',
+      )
+      .then((caller) => {
+        request.caller = caller;
+        done();
+      }, done);
   };
 }

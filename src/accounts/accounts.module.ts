@@ -6,12 +6,12 @@ import { EventsModule } from '../events/events.module.js';
 import { PushesModule } from '../pushes/pushes.module.js';
 import { TokensModule } from '../tokens/tokens.module.js';
 import { Account } from './account.entity.js';
-import { AccountExistsGuard } from './account-exists.guard.js';
 import { AccountNews } from './account-news.js';
 import { AccountsController } from './accounts.controller.js';
 import { AccountsRepository } from './accounts.repository.js';
 import { AccountsService } from './accounts.service.js';
 import { AccountsSyncService } from './accounts-sync.service.js';
+import { ClaimableAccountGuard } from './claimable-account.guard.js';
 
 @Module({
   imports: [
@@ -23,11 +23,11 @@ import { AccountsSyncService } from './accounts-sync.service.js';
   ],
   controllers: [AccountsController],
   providers: [
-    AccountExistsGuard,
     AccountNews,
     AccountsService,
     AccountsSyncService,
     AccountsRepository,
+    ClaimableAccountGuard,
   ],
   exports: [AccountsService, AccountsSyncService],
 })

@@ -133,16 +133,22 @@ export class AccountsService implements OnModuleInit {
     await this.news.changed(tx, before, await this.#getWritten(tx, before.appid), actor);
   }
 
+  /** Whether the caller may give the account to a tenant: one that it sees, or that nobody holds. */
+  async isClaimable(caller: Caller, appid: string): Promise<boolean> {
+    const account = await this.accounts.find(appid);
+    return account !== null && mayClaim(account, caller);
+  }
+
   /**
    * Gives the account to a tenant, which may be another one than holds it. It is switched off on the way: whether it may
    * be on is for its new holder's checks to say. A property that another account of the new holder has is taken off.
    *
-   * @throws AppError `not_found`
+   * @throws AppError `not_found`, for the account of another tenant than the caller names too
    */
   claim(caller: Caller, appid: string, tenantId: string): Promise<AccountDto> {
     return this.db.write(async (tx) => {
       const before = await this.accounts.findForUpdate(tx, appid);
-      if (!before) throw new AppError('not_found');
+      if (!before || !mayClaim(before, caller)) throw new AppError('not_found');
       if (before.tenantId === tenantId) return toAccountDto(before);
       const { openidProperty } = before;
       const holder =
@@ -189,7 +195,7 @@ export class AccountsService implements OnModuleInit {
     );
     if (!before || !isApplied) return false;
     await this.tokens.drop(tx, appid);
-    // A reconciliation may have seen it before the event came.
+    // The list and the event tell of the same cancellation, each with a time of its own.
     if (before.authorizationState !== 'unauthorized')
       await this.news.ended(tx, before, { actor, at }, 'unauthorized');
     return true;
@@ -271,6 +277,10 @@ function scopeOf(caller: Caller, unclaimed: boolean): AccountScope | null {
 
 function isVisible(account: Account, caller: Caller): boolean {
   return caller.allTenants || account.tenantId === caller.tenantId;
+}
+
+function mayClaim(account: Account, caller: Caller): boolean {
+  return account.tenantId === null || isVisible(account, caller);
 }
 
 /** WeChat's events have no milliseconds: one of the same second must not look older than a time of ours. */

@@ -49,6 +49,14 @@ export const PROBLEMS = {
       en: 'Check that the key is complete. The first owner key is ADMIN_API_KEY, or was printed at the first start.',
     },
   },
+  api_key_expired: {
+    status: 401,
+    title: { zh: 'API 密钥已过期', en: 'The API key has expired' },
+    detail: {
+      zh: '请让 owner 用 POST /api/v1/api-keys 签发新密钥，换上后删除旧密钥。',
+      en: 'Have an owner make a new key with POST /api/v1/api-keys, use that one, and delete the old one.',
+    },
+  },
   role_too_small: {
     status: 403,
     title: { zh: '权限不足', en: 'The role is too small' },
@@ -65,6 +73,22 @@ export const PROBLEMS = {
       en: 'Check the address and the id; it may also belong to another tenant.',
     },
   },
+  api_key_name_in_use: {
+    status: 409,
+    title: { zh: '密钥名称已被占用', en: 'The name of the key is in use' },
+    detail: {
+      zh: '该租户已有同名密钥，请换一个名称，或先删除旧密钥。',
+      en: 'The tenant has a key of this name. Choose another one, or delete the old key first.',
+    },
+  },
+  api_key_in_use_by_caller: {
+    status: 409,
+    title: { zh: '不能删除正在使用的密钥', en: 'A key cannot delete itself' },
+    detail: {
+      zh: '这正是本次请求所用的密钥。请先签发另一个 owner 密钥，再用它删除此密钥。',
+      en: 'This call is made with that very key. Make another owner key first, and delete this one with it.',
+    },
+  },
   openid_property_in_use: {
     status: 409,
     title: { zh: 'OpenID 属性已被占用', en: 'The OpenID property is in use' },
@@ -77,8 +101,8 @@ export const PROBLEMS = {
     status: 410,
     title: { zh: '事件已超过保留期', en: 'The events are no longer kept' },
     detail: {
-      zh: '事件保留 7 天，该位置之后的部分事件已删除。请不带 after 从最早保留的事件重新读取，并用 GET /api/v1/accounts 核对账号状态。',
-      en: 'Events are kept for 7 days, and some behind this position are gone. Read again without `after`, and compare the accounts with GET /api/v1/accounts.',
+      zh: '事件保留 7 天，该位置之后的部分事件已删除，或数据库曾从备份恢复。请不带 after 从最早保留的事件重新读取，并用 GET /api/v1/accounts 核对账号状态。',
+      en: 'Events are kept for 7 days and some behind this position are gone, or the database was restored from a backup. Read again without `after`, and compare the accounts with GET /api/v1/accounts.',
     },
   },
   push_not_parked: {
@@ -116,6 +140,22 @@ export const PROBLEMS = {
     detail: {
       zh: '请按 errors 中的说明修改后重试。',
       en: 'Correct what `errors` names and try again.',
+    },
+  },
+  too_many_requests: {
+    status: 429,
+    title: { zh: '请求过于频繁', en: 'Too many requests' },
+    detail: {
+      zh: '该密钥的请求过快，请在 Retry-After 秒后重试，并降低频率。',
+      en: 'This key sends requests too fast. Try again after Retry-After seconds, and more slowly.',
+    },
+  },
+  too_many_wrong_keys: {
+    status: 429,
+    title: { zh: '无效密钥过多', en: 'Too many wrong API keys' },
+    detail: {
+      zh: '来自该地址的无效密钥过多。请检查所用密钥，在 Retry-After 秒后重试。',
+      en: 'Too many wrong keys came from this address. Check the key, and try again after Retry-After seconds.',
     },
   },
   internal_error: {
@@ -170,6 +210,8 @@ export class AppError extends Error {
   constructor(
     readonly code: ProblemCode,
     readonly fields: readonly FieldError[] = [],
+    /** When the caller may come again, where that is known. */
+    readonly retryAfterSeconds: number | null = null,
   ) {
     super(code);
   }

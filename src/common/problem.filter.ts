@@ -39,6 +39,8 @@ export class ProblemFilter implements ExceptionFilter {
     }
     if (reply.sent || reply.raw.headersSent) return;
     if (status === 401) void reply.header('www-authenticate', 'Bearer');
+    if (error instanceof AppError && error.retryAfterSeconds !== null)
+      void reply.header('retry-after', error.retryAfterSeconds);
     if (request.url.startsWith(PUSH_DOORS)) {
       void reply.status(status).send();
       return;

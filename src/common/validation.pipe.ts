@@ -9,6 +9,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   isString: '应为字符串',
   isIn: '取值不在允许范围内',
   isInt: '应为整数',
+  isIso8601: '应为 ISO 8601 时间',
   isBoolean: '应为 true 或 false',
   isDate: '应为带时区的 ISO 8601 时间',
   isNotEmpty: '不能为空',

@@ -5,10 +5,10 @@ import type { AuditActor } from '../access/audit.service.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
-import { KeyedMutex } from '../common/keyed-mutex.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { Database } from '../database/database.js';
 import type { PushContext } from '../pushes/push-handlers.js';
+import { SharedMutex } from '../queue/shared-mutex.js';
 import { TokensService } from '../tokens/tokens.service.js';
 import { AuthorizationExchange, AuthorizationLostError } from './authorization-exchange.js';
 import { AuthorizationRecorder } from './authorization-recorder.js';
@@ -34,8 +34,6 @@ export type CallbackOutcome =
  */
 @Injectable()
 export class AuthorizationCompletion {
-  readonly #turns = new KeyedMutex();
-
   constructor(
     private readonly db: Database,
     private readonly authorizations: AuthorizationsRepository,
@@ -44,6 +42,7 @@ export class AuthorizationCompletion {
     private readonly recorder: AuthorizationRecorder,
     private readonly accounts: AccountsService,
     private readonly tokens: TokensService,
+    private readonly turns: SharedMutex,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
@@ -53,7 +52,7 @@ export class AuthorizationCompletion {
     const found = await this.authorizations.findByState(digest(state));
     if (!found) return { kind: 'refused', reason: 'unknown_state' };
     if (!code) return { kind: 'refused', reason: 'no_code' };
-    return this.#turns.run(found.id, async () => {
+    return this.turns.run(found.id, async () => {
       const row = (await this.authorizations.find(found.id)) ?? found;
       const isFirstVisit = row.authCodeHash === null && row.status === 'pending';
       if (isFirstVisit && row.expiresAt <= this.clock.now())
@@ -83,7 +82,7 @@ export class AuthorizationCompletion {
     const found = push.preAuthCode
       ? await this.authorizations.findByPreAuthCode(digest(push.preAuthCode))
       : null;
-    await this.#turns.run(found?.id ?? appid, async () => {
+    await this.turns.run(found?.id ?? appid, async () => {
       const account = await this.accounts.find(appid);
       if (account && account.authorizationChangedAt > changedAt) {
         this.logger.info('authorization.event_outdated', { appid, changedAt });
@@ -117,7 +116,7 @@ export class AuthorizationCompletion {
     const { appid } = push;
     const at = new Date(push.createTime * 1000);
     const actor: AuditActor = { type: 'wechat', name: push.kind };
-    await this.#turns.run(appid, async () => {
+    await this.turns.run(appid, async () => {
       const account = await this.accounts.find(appid);
       if (!account || account.authorizationChangedAt > at) {
         this.logger.info('authorization.event_outdated', { appid, at, isKnown: account !== null });

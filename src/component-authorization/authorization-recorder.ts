@@ -5,6 +5,7 @@ import { type AuditActor, AuditService } from '../access/audit.service.js';
 import { AccountsSyncService } from '../accounts/accounts-sync.service.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { Clock } from '../common/clock.js';
+import { crashPoint } from '../common/crash-point.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { Database, type Tx } from '../database/database.js';
 import { TokensService } from '../tokens/tokens.service.js';
@@ -95,6 +96,7 @@ export class AuthorizationRecorder {
       const shown = holder.tenantId === row.tenantId ? appid : null;
       if (isEnded) await this.#recordEnd(tx, row, actor, { appid: shown, failureCode });
     });
+    crashPoint('authorization.recorded');
     this.logger.info('account.authorized', { appid, isAskedFor: row !== null });
     await this.#readDetails(appid);
   }

@@ -58,7 +58,7 @@ export class EventsRepository {
       const ids = rows.map(({ id }) => id);
       const places = rows.map(() => '?').join(', ');
       await tx.query(
-        `UPDATE event SET position = CASE id ${cases} END WHERE id IN (${places}) AND position IS NULL`,
+        `UPDATE event ${this.db.byIdSql} SET position = CASE id ${cases} END WHERE id IN (${places})`,
         [...ids, ...ids],
       );
       await tx.update(EventPosition, { name: FEED }, { last: last + rows.length });

@@ -32,6 +32,9 @@ export interface FeedPage {
 /** The outbox: an event is written with the change that it tells of, and read by whoever wants to know. */
 @Injectable()
 export class EventsService implements OnModuleInit {
+  /** Counts this process's events: what it tells within one millisecond keeps its order by it. */
+  #serial = 0;
+
   constructor(
     private readonly db: Database,
     private readonly events: EventsRepository,
@@ -59,8 +62,9 @@ export class EventsService implements OnModuleInit {
   ): Promise<void> {
     const now = this.clock.now();
     const { tenantId, appid, openid } = key;
+    this.#serial = (this.#serial + 1) % 2 ** 32;
     await this.events.insert(tx, {
-      id: uuidV7({ msecs: now.getTime() }),
+      id: uuidV7({ msecs: now.getTime(), seq: this.#serial }),
       type,
       version: EVENT_VERSIONS[type],
       subjectKey: [appid ?? 'component', openid].filter(Boolean).join('/'),
@@ -75,7 +79,7 @@ export class EventsService implements OnModuleInit {
    * Reads the feed in order. Nothing is left out, in whatever order the transactions of the events ended.
    *
    * @param after `after` of an earlier page; null begins with the oldest that is kept
-   * @throws AppError `invalid_query` for an `after` that is not ours, `event_cursor_expired` when what follows it is gone
+   * @throws AppError `invalid_query` for an `after` that is not ours, `event_cursor_expired` when what follows it is not here
    */
   async read(
     caller: Pick<Caller, 'allTenants' | 'tenantId'>,
@@ -84,7 +88,8 @@ export class EventsService implements OnModuleInit {
     await this.place();
     const { last, trimmedThrough } = await this.events.findFeed();
     const from = query.after === null ? trimmedThrough : fromPosition(query.after);
-    if (from < trimmedThrough) throw new AppError('event_cursor_expired');
+    // Beyond the end: of another database, or of this one before it was restored.
+    if (from < trimmedThrough || from > last) throw new AppError('event_cursor_expired');
     const tenantId = caller.allTenants ? null : caller.tenantId;
     const rows = await this.events.findAfter(
       from,

@@ -28,6 +28,8 @@ export class MetricsController implements OnModuleInit {
         // A reading that fails leaves its gauge out; the others are told all the same.
         async collect() {
           this.reset();
+          // Where there are no labels, that leaves a 0 behind, which is not the same as nothing.
+          if (labelNames.length === 0) this.remove();
           try {
             for (const { labels, value } of await read()) this.set(labels, value);
           } catch (error) {

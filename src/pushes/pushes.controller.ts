@@ -1,5 +1,5 @@
-import { PushError, readPushQuery } from '@app/wechat';
-import { Controller, Get, HttpException, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { PushError, type PushQuery, readPushQuery } from '@app/wechat';
+import { Controller, Get, HttpException, Post, Query, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -37,13 +37,9 @@ export class PushesController {
 
   @Post('component/events')
   @RouteConfig({ rawBody: true })
-  receiveEvent(
-    @Query() query: Record<string, unknown>,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<FastifyReply> {
+  receiveEvent(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<FastifyReply> {
     return this.#answer('component', reply, () =>
-      this.intake.receiveComponentEvent(bytesOf(request), readPushQuery(query)),
+      this.intake.receiveComponentEvent(bytesOf(request), queryOf(request)),
     );
   }
 
@@ -58,13 +54,11 @@ export class PushesController {
   @Post('accounts/:appid/messages')
   @RouteConfig({ rawBody: true })
   receiveMessage(
-    @Param('appid') appid: string,
-    @Query() query: Record<string, unknown>,
-    @Req() request: FastifyRequest,
+    @Req() request: FastifyRequest<{ Params: { appid: string } }>,
     @Res() reply: FastifyReply,
   ): Promise<FastifyReply> {
     return this.#answer('account', reply, () =>
-      this.intake.receiveAccountPush(appid, bytesOf(request), readPushQuery(query)),
+      this.intake.receiveAccountPush(request.params.appid, bytesOf(request), queryOf(request)),
     );
   }
 
@@ -93,6 +87,13 @@ export class PushesController {
     this.logger.warn('push.refused', { door, reason, status: error.status });
     return new HttpException('', error.status);
   }
+}
+
+/** Read from the request itself: what is handed over by parameter goes through the pipes of the API. */
+function queryOf({
+  query,
+}: FastifyRequest<{ Params: { appid: string } }> | FastifyRequest): PushQuery {
+  return readPushQuery(query as Record<string, unknown>);
 }
 
 function bytesOf({ body }: FastifyRequest): Buffer {

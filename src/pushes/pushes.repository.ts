@@ -101,7 +101,7 @@ export class PushesRepository {
   async renew(ids: readonly string[], leaseMs: number): Promise<void> {
     const places = ids.map(() => '?').join(', ');
     await this.db.statement(
-      `UPDATE push SET lease_until = ${this.db.nowSql(leaseMs)} WHERE id IN (${places}) AND state = 'waiting'`,
+      `UPDATE push ${this.db.byIdSql} SET lease_until = ${this.db.nowSql(leaseMs)} WHERE id IN (${places}) AND state = 'waiting'`,
       [...ids],
     );
   }
@@ -120,7 +120,7 @@ export class PushesRepository {
   async markHandled(ids: readonly string[], at: Date): Promise<void> {
     const places = ids.map(() => '?').join(', ');
     await this.db.statement(
-      `UPDATE push SET state = 'handled', handled_at = ?, lease_until = NULL, failure = NULL WHERE id IN (${places}) AND state = 'waiting'`,
+      `UPDATE push ${this.db.byIdSql} SET state = 'handled', handled_at = ?, lease_until = NULL, failure = NULL WHERE id IN (${places}) AND state = 'waiting'`,
       [toSqlTime(at), ...ids],
     );
   }
@@ -140,7 +140,7 @@ export class PushesRepository {
     if (ids.length === 0) return;
     const places = ids.map(() => '?').join(', ');
     await this.db.statement(
-      `UPDATE push SET lease_until = NULL, attempts = attempts - 1 WHERE id IN (${places}) AND state = 'waiting'`,
+      `UPDATE push ${this.db.byIdSql} SET lease_until = NULL, attempts = attempts - 1 WHERE id IN (${places}) AND state = 'waiting'`,
       [...ids],
     );
   }
@@ -182,14 +182,14 @@ export class PushesRepository {
     return rows.length;
   }
 
-  /** What has not been handled: how many of each state, and since when the longest due of them waits. */
+  /** What has not been handled: how many of each state, and since when the oldest of them waits. */
   async backlog(): Promise<{ waiting: number; parked: number; oldestWaitingAt: Date | null }> {
     const waiting = await this.db.read.countBy(PushRow, { state: 'waiting' });
     const parked = await this.db.read.countBy(PushRow, { state: 'parked' });
     const oldest = await this.db.read.findOne(PushRow, {
       select: { id: true, receivedAt: true },
       where: { state: 'waiting' },
-      order: { nextTryAt: 'ASC' },
+      order: { id: 'ASC' },
     });
     return { waiting, parked, oldestWaitingAt: oldest?.receivedAt ?? null };
   }
@@ -201,7 +201,7 @@ export class PushesRepository {
   }
 }
 
-/** A filter without what was left out, which would be compared. */
+/** Without what is not set: a filter that was checked has every field, and an undefined one would match no row. */
 function given<T extends object>(filter: T): Partial<T> {
   return Object.fromEntries(
     Object.entries(filter).filter(([, value]) => value !== undefined),

@@ -38,6 +38,30 @@ export class LeasesRepository {
     });
   }
 
+  /** Takes a lease that is not bound to a period, unless somebody holds it. */
+  takeTurn(name: string, owner: string, leaseMs: number): Promise<HeldLease | null> {
+    return this.db.write(async (tx) => {
+      const now = await this.db.now(tx);
+      const never = new Date(0);
+      const free: Lease = { name, owner, epoch: 0, heldUntil: never, slot: never };
+      await tx.createQueryBuilder().insert().into(Lease).values(free).orIgnore().execute();
+      const { affected } = await tx
+        .createQueryBuilder()
+        .update(Lease)
+        .set({ owner, epoch: () => 'epoch + 1', heldUntil: later(now, leaseMs) })
+        .where({ name, heldUntil: LessThanOrEqual(now) })
+        .execute();
+      if (affected !== 1) return null;
+      const { epoch } = await tx.findOneByOrFail(Lease, { name });
+      return { name, owner, epoch };
+    });
+  }
+
+  /** Gives back a lease that nobody will want again. */
+  async remove({ name, owner, epoch }: HeldLease): Promise<void> {
+    await this.db.write((tx) => tx.delete(Lease, { name, owner, epoch }));
+  }
+
   /** @returns false when the lease has passed to somebody else */
   renew(held: HeldLease, leaseMs: number): Promise<boolean> {
     return this.#hold(held, (now) => later(now, leaseMs));

@@ -31,6 +31,8 @@ import { type ClaimedWork, type WorkDepth, WorkRepository } from './work.reposit
 const RECONCILE_SECONDS = 10;
 const RECONCILE_PAGE = 1_000;
 const USUAL_PRIORITY = 5;
+/** The clocks of two hosts may differ by so much: what Redis brings is not refused for being early by less. */
+const CLOCK_SKEW_MS = 1_000;
 
 /** Work to be done after the transaction that asks for it, by whichever process. */
 export interface NewWork {
@@ -165,7 +167,9 @@ export class WorkQueue implements OnApplicationBootstrap, BeforeApplicationShutd
 
   async #run(id: string): Promise<void> {
     try {
-      const claimed = await this.work.claim(id, this.clock.now(), this.heartbeat.leaseMs);
+      const now = this.clock.now();
+      const dueBy = new Date(now.getTime() + (this.env.redisUrl ? CLOCK_SKEW_MS : 0));
+      const claimed = await this.work.claim(id, { now, dueBy }, this.heartbeat.leaseMs);
       const kind = claimed && this.handlers.find(claimed.kind);
       if (kind) await this.#attempt(claimed, kind);
     } catch (error) {

@@ -47,9 +47,14 @@ export class WorkRepository {
   /**
    * Takes it for this process, by compare-and-set.
    *
+   * @param dueBy what is due after this moment is left alone
    * @returns null when it is not due, done, or another's
    */
-  async claim(id: string, now: Date, leaseMs: number): Promise<ClaimedWork | null> {
+  async claim(
+    id: string,
+    { now, dueBy }: { now: Date; dueBy: Date },
+    leaseMs: number,
+  ): Promise<ClaimedWork | null> {
     const seen = await this.find(id);
     if (!seen) return null;
     const { affected } = await this.db.write((tx) =>
@@ -64,7 +69,7 @@ export class WorkRepository {
           updatedAt: now,
         })
         .where({ id, epoch: seen.epoch })
-        .andWhere(this.#isFree(now, ''))
+        .andWhere(this.#isFree(dueBy, ''))
         .execute(),
     );
     if (affected !== 1) return null;

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { WechatApiError } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
+import pLimit from 'p-limit';
 
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
@@ -36,6 +37,9 @@ const LONGEST_BACKOFF_MS = 300_000;
 /** After so many failures in a row callers are no longer let through to WeChat before the pause is over. */
 const FAILING_AFTER = 3;
 
+/** So many refreshes at once in a process: when many tokens end together, they must not use up the database. */
+const AT_ONCE = 16;
+
 interface Subject {
   row: TokenRow;
   source: TokenSource;
@@ -53,6 +57,7 @@ class CredentialsRefusedError extends Error {
  */
 @Injectable()
 export class TokenRefresher {
+  readonly #turns = pLimit(AT_ONCE);
   readonly #running = new Map<string, { unlike: string | null; token: Promise<LiveToken> }>();
 
   constructor(
@@ -86,13 +91,9 @@ export class TokenRefresher {
 
   async #obtain(appid: string, unlike: string | null): Promise<LiveToken> {
     const deadline = performance.now() + WAIT_MS;
+    const others = new SeenLease();
     for (let ms = FIRST_PAUSE_MS; ; ms = Math.min(ms * 1.5, LONGEST_PAUSE_MS)) {
-      const row = await this.tokens.find(appid);
-      const live = this.vault.openLive(row);
-      if (live && live.token !== unlike) return live;
-      const subject = this.#checkRefreshable(appid, row, live !== null);
-      const lease = await this.tokens.takeLease(subject.row, this.heartbeat.leaseMs);
-      const token = lease && (await this.#ask(subject, lease));
+      const token = await this.#turns(() => this.#step(appid, unlike, others));
       if (token) return token;
       if (performance.now() > deadline)
         throw new TokenUnavailableError(
@@ -101,6 +102,18 @@ export class TokenRefresher {
         );
       await pause(ms * (0.5 + Math.random()));
     }
+  }
+
+  /** One look: a token that is there, or one that this process gets now; null while another process is at it. */
+  async #step(appid: string, unlike: string | null, others: SeenLease): Promise<LiveToken | null> {
+    const { leaseMs } = this.heartbeat;
+    const row = await this.tokens.find(appid);
+    const live = this.vault.openLive(row);
+    if (live && live.token !== unlike) return live;
+    const subject = this.#checkRefreshable(appid, row, live !== null);
+    if (others.isHeld(subject.row.leaseUntil, leaseMs)) return null;
+    const lease = await this.tokens.takeLease(subject.row, leaseMs);
+    return lease && this.#ask(subject, lease);
   }
 
   /** @throws when refreshing it is of no use, or not its time */
@@ -225,6 +238,23 @@ export class TokenRefresher {
     if (failCount === 0) return null;
     const longest = Math.min(FIRST_BACKOFF_MS * 2 ** (failCount - 1), LONGEST_BACKOFF_MS);
     return new Date(this.clock.now().getTime() + Math.ceil(Math.random() * longest));
+  }
+}
+
+/** Another's lease, as seen at one look after the other: while it may still stand, taking it need not be tried. */
+class SeenLease {
+  #until = 0;
+  #since = 0;
+
+  /** By the process's own patience, since the lease's end is told by the database's clock. */
+  isHeld(leaseUntil: Date | null, leaseMs: number): boolean {
+    if (!leaseUntil) return false;
+    const now = performance.now();
+    if (leaseUntil.getTime() !== this.#until) {
+      this.#until = leaseUntil.getTime();
+      this.#since = now;
+    }
+    return now - this.#since < leaseMs;
   }
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 import { decryptMessage, sameText, sign } from './crypto.js';
 import { parsePushJson } from './json.js';
@@ -154,10 +154,12 @@ function checkSignature(given: string, tokens: readonly string[], ...parts: stri
   if (!isOurs) throw new PushError('signature');
 }
 
+/** Leaves a byte order mark out. Made once: a decoder that is fed whole texts keeps nothing between them. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 function decodeBody(body: Uint8Array): string {
   try {
-    // A byte order mark is left out by the decoder.
-    return new TextDecoder('utf-8', { fatal: true }).decode(body);
+    return UTF8.decode(body);
   } catch {
     throw new PushError('unparsable');
   }
@@ -186,7 +188,7 @@ function parse(text: string, format: PushFormat): XmlObject {
 export function dedupKey({ content, fields }: OpenedPush): string {
   const msgId = fields['MsgId'];
   if (typeof msgId === 'string' && /^\d{1,20}$/.test(msgId)) return msgId;
-  return createHash('sha256').update(content).digest('hex');
+  return hash('sha256', content, 'hex');
 }
 
 interface ComponentEvent {

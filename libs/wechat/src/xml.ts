@@ -32,55 +32,78 @@ interface OpenElement {
  * @see https://www.w3.org/TR/xml/
  */
 export function parseXml(text: string): XmlObject {
+  const reader = spare ?? new Reader();
+  spare = null;
   try {
-    return parse(text);
+    const fields = reader.read(text);
+    spare = reader;
+    return fields;
   } catch {
     // The parser's own words quote the document, which may hold a person's message.
     throw new PushError('unparsable');
   }
 }
 
-function parse(text: string): XmlObject {
-  const parser = new SaxesParser({ xmlns: false, position: false });
-  const open: OpenElement[] = [];
-  let root: OpenElement | null = null;
-  const refuse = (what: string): never => {
-    throw new Error(what);
-  };
-  parser.on('error', (error) => {
-    throw error;
-  });
-  parser.on('doctype', () => refuse('doctype'));
-  parser.on('processinginstruction', () => refuse('processing instruction'));
-  parser.on('opentag', ({ name, attributes }) => {
-    if (Object.keys(attributes).length > 0) refuse('attributes');
-    if (open.length >= MAX_DEPTH) refuse('too deep');
-    if (open.length === 0 && name !== 'xml') refuse('root');
-    const parent = open.at(-1);
+/** Making a parser costs as much as reading a push. One that has refused a document is not used again. */
+let spare: Reader | null = null;
+
+class Reader {
+  readonly #parser = new SaxesParser({ xmlns: false, position: false });
+  #open: OpenElement[] = [];
+  #root: OpenElement | null = null;
+
+  constructor() {
+    const parser = this.#parser;
+    parser.on('error', (error) => {
+      throw error;
+    });
+    parser.on('doctype', () => refuse('doctype'));
+    parser.on('processinginstruction', () => refuse('processing instruction'));
+    parser.on('opentag', ({ name, attributes }) => this.#begin(name, attributes));
+    parser.on('text', (piece) => this.#addText(piece));
+    parser.on('cdata', (piece) => this.#addText(piece));
+    parser.on('closetag', () => this.#end());
+  }
+
+  read(text: string): XmlObject {
+    this.#open = [];
+    this.#root = null;
+    this.#parser.write(text).close();
+    const root = this.#root as OpenElement | null;
+    if (!root) return refuse('empty');
+    if (!root.children && root.text.trim()) refuse('text in the root');
+    return root.children ?? emptyObject();
+  }
+
+  #begin(name: string, attributes: object): void {
+    for (const _name in attributes) refuse('attributes');
+    const depth = this.#open.length;
+    if (depth >= MAX_DEPTH) refuse('too deep');
+    const parent = this.#open[depth - 1];
     if (parent) parent.children ??= emptyObject();
-    open.push({ name, text: '', children: null });
-  });
-  const addText = (piece: string): void => {
-    const element = open.at(-1);
+    else if (name !== 'xml') refuse('root');
+    this.#open.push({ name, text: '', children: null });
+  }
+
+  #addText(piece: string): void {
+    const element = this.#open[this.#open.length - 1];
     if (element) element.text += piece;
     else if (piece.trim()) refuse('text outside the root');
-  };
-  parser.on('text', addText);
-  parser.on('cdata', addText);
-  parser.on('closetag', () => {
-    const element = open.pop();
+  }
+
+  #end(): void {
+    const element = this.#open.pop();
     if (!element) return;
-    if (element.children && element.text.trim()) refuse('mixed content');
-    const parent = open.at(-1);
-    if (parent?.children) add(parent.children, element.name, element.children ?? element.text);
-    else root = element;
-  });
-  parser.write(text).close();
-  // Set in a callback, which the compiler does not follow.
-  const top = root as OpenElement | null;
-  if (!top) throw new Error('empty');
-  if (!top.children && top.text.trim()) throw new Error('text in the root');
-  return top.children ?? emptyObject();
+    const { name, text, children } = element;
+    if (children && text.trim()) refuse('mixed content');
+    const parent = this.#open[this.#open.length - 1];
+    if (parent?.children) add(parent.children, name, children ?? text);
+    else this.#root = element;
+  }
+}
+
+function refuse(what: string): never {
+  throw new Error(what);
 }
 
 function add(to: XmlObject, name: string, value: XmlValue): void {

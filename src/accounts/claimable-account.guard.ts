@@ -4,14 +4,15 @@ import type { FastifyRequest } from 'fastify';
 import { AppError } from '../common/app-error.js';
 import { AccountsService } from './accounts.service.js';
 
-/** For owners' routes below an account: that it is not there comes before anything that is wrong with the body. */
+/** That the account is not there for the caller comes before anything that is wrong with the body. */
 @Injectable()
-export class AccountExistsGuard implements CanActivate {
+export class ClaimableAccountGuard implements CanActivate {
   constructor(private readonly accounts: AccountsService) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const { params } = context.switchToHttp().getRequest<FastifyRequest<Params>>();
-    if (!(await this.accounts.find(params.appid))) throw new AppError('not_found');
+    const { caller, params } = context.switchToHttp().getRequest<FastifyRequest<Params>>();
+    if (!caller || !(await this.accounts.isClaimable(caller, params.appid)))
+      throw new AppError('not_found');
     return true;
   }
 }

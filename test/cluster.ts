@@ -1,0 +1,60 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { Redis } from 'ioredis';
+
+import type { Env } from '../config/env.js';
+import { AppModule } from '../src/app.module.js';
+import { createAdapter, setUpApp } from '../src/app.setup.js';
+import { Clock } from '../src/common/clock.js';
+import { Logger } from '../src/common/logger.js';
+import { ProcessRole } from '../src/common/process-role.js';
+
+/** The Redis of a run in which two mains and two workers share everything; without it, one app does all. */
+// oxlint-disable-next-line node/no-process-env -- how test/run.mjs asks for such a run
+export const clusterRedisUrl = process.env['TEST_CLUSTER_REDIS_URL'];
+
+const FLUSH_EVERY_MS = 700;
+
+/** One process of the service, inside this one. */
+export async function startProcess(
+  env: Env,
+  clock: Clock,
+  role = new ProcessRole('main'),
+): Promise<NestFastifyApplication> {
+  const module = await Test.createTestingModule({ imports: [AppModule.forRoot(env, role)] })
+    .overrideProvider(Clock)
+    .useValue(clock)
+    .setLogger(new Logger(env))
+    .compile();
+  const app = module.createNestApplication<NestFastifyApplication>(createAdapter(env), {
+    bodyParser: false,
+  });
+  await setUpApp(app);
+  await app.listen(0, '127.0.0.1');
+  return app;
+}
+
+/** The other processes of a cluster: a second main and two workers, on a Redis that forgets everything all the time. */
+export class Cluster {
+  private constructor(
+    readonly main: NestFastifyApplication,
+    private readonly workers: NestFastifyApplication[],
+    private readonly redis: Redis,
+    private readonly flushing: NodeJS.Timeout,
+  ) {}
+
+  static async start(env: Env, clock: Clock, redisUrl: string): Promise<Cluster> {
+    const redis = new Redis(redisUrl);
+    const flushing = setInterval(() => void redis.flushdb(), FLUSH_EVERY_MS);
+    const worker = (): Promise<NestFastifyApplication> =>
+      startProcess(env, clock, new ProcessRole('worker'));
+    const [main, ...workers] = await Promise.all([startProcess(env, clock), worker(), worker()]);
+    return new Cluster(main, workers, redis, flushing);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.main, ...this.workers].map((app) => app.close()));
+    clearInterval(this.flushing);
+    this.redis.disconnect();
+  }
+}
