@@ -146,6 +146,7 @@ describe('LeasedSchedule', () => {
     expect(names.toSorted()).toEqual([
       // Where Redis carries the work, one process points to it again; else every process looks for it itself.
       ...(clusterRedisUrl ? ['announce-work', 'place-events'] : ['place-events', 'poll-work']),
+      'purge-idempotency',
       'purge-pushes',
       'refresh-tokens',
       'seal-audit',

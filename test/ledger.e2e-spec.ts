@@ -10,6 +10,7 @@ import { AuditService } from '../src/access/audit.service.js';
 import { Clock } from '../src/common/clock.js';
 import { Logger } from '../src/common/logger.js';
 import { Database } from '../src/database/database.js';
+import { SealedColumns } from '../src/database/sealed-columns.js';
 import { EventRow } from '../src/events/event.entity.js';
 import { EventsService } from '../src/events/events.service.js';
 import { PushAccounts } from '../src/pushes/push-accounts.js';
@@ -416,6 +417,7 @@ describe('a push that another process takes over', () => {
       inject.get(LeasedSchedule),
       inject.get(SecretBox),
       inject.get(AuditService),
+      inject.get(SealedColumns),
       inject.get(Clock),
       inject.get(Logger),
     );

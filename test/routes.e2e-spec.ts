@@ -20,6 +20,9 @@ const ROUTES: Record<string, Role> = {
   'GET /api-keys': 'owner',
   'POST /api-keys': 'owner',
   'DELETE /api-keys/{id}': 'owner',
+  'POST /key-rotations': 'owner',
+  'GET /key-rotations': 'owner',
+  'GET /key-rotations/{id}': 'owner',
   'GET /pushes': 'owner',
   'POST /pushes/redrive': 'owner',
   'POST /pushes/{id}/redrive': 'owner',
@@ -31,7 +34,7 @@ const ROUTES: Record<string, Role> = {
 const OPEN = ['GET /health/live', 'GET /health/ready'];
 
 /** Collections that belong to the platform and not to a tenant. */
-const OF_THE_PLATFORM = ['pushes', 'work'];
+const OF_THE_PLATFORM = ['key-rotations', 'pushes', 'work'];
 
 /** One real object of tenant A in each of the other collections that have any. */
 const objects = new Map<string, string>();

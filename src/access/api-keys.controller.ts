@@ -19,6 +19,7 @@ import {
 } from '@nestjs/swagger';
 
 import { ApiProblems } from '../common/api-docs.js';
+import { ShownOnce } from '../common/route-config.js';
 import { PageQueryDto } from '../common/paging.js';
 import { ApiKeyPageDto, CreateApiKeyDto, CreatedApiKeyDto, toApiKeyDto } from './api-key.dto.js';
 import { ApiKeysService } from './api-keys.service.js';
@@ -47,6 +48,7 @@ export class ApiKeysController {
 
   @Post()
   @RequireRole('owner')
+  @ShownOnce('key')
   @Header('cache-control', 'no-store')
   @ApiOperation({
     summary: '签发 API 密钥 / Make an API key',

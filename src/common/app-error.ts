@@ -29,8 +29,8 @@ export const PROBLEMS = {
     status: 400,
     title: { zh: '请求头有误', en: 'A header is wrong' },
     detail: {
-      zh: 'X-Tenant-Id 应为 1–64 位小写字母、数字或连字符。',
-      en: 'X-Tenant-Id must be 1..64 lower-case letters, digits or hyphens.',
+      zh: 'X-Tenant-Id 应为 1–64 位小写字母、数字或连字符；Idempotency-Key 应为 1–255 个可打印的 ASCII 字符。',
+      en: 'X-Tenant-Id must be 1..64 lower-case letters, digits or hyphens; Idempotency-Key 1..255 printable ASCII characters.',
     },
   },
   api_key_missing: {
@@ -121,6 +121,14 @@ export const PROBLEMS = {
       en: 'Only work whose `state` is `dead` can be tried again. Refresh the list.',
     },
   },
+  idempotency_key_in_progress: {
+    status: 409,
+    title: { zh: '相同请求正在处理', en: 'The same request is still running' },
+    detail: {
+      zh: '使用此 Idempotency-Key 的第一个请求尚未结束，请按 Retry-After 稍后用同一个键重试。',
+      en: 'The first request with this Idempotency-Key has not ended. Try again with the same key after `Retry-After`.',
+    },
+  },
   body_too_large: {
     status: 413,
     title: { zh: '请求体过大', en: 'The body is too large' },
@@ -132,6 +140,14 @@ export const PROBLEMS = {
     detail: {
       zh: '请设置 Content-Type: application/json。',
       en: 'Send Content-Type: application/json.',
+    },
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: { zh: 'Idempotency-Key 已用于其他请求', en: 'The Idempotency-Key was used before' },
+    detail: {
+      zh: '24 小时内，此键已用于方法、地址或请求体不同的请求。重试请原样重发；新的请求请换一个键。',
+      en: 'Within 24 hours the key was used for a request with another method, address or body. Send a retry unchanged, and a new request with a new key.',
     },
   },
   validation_failed: {

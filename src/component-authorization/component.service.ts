@@ -17,6 +17,7 @@ import { Clock } from '../common/clock.js';
 import { errorFields, Logger } from '../common/logger.js';
 import type { Text } from '../common/text.js';
 import { Database } from '../database/database.js';
+import { SealedColumns } from '../database/sealed-columns.js';
 import { EventsService } from '../events/events.service.js';
 import { PushHandlers } from '../pushes/push-handlers.js';
 import type { IssuedToken } from '../tokens/token-sources.js';
@@ -57,6 +58,7 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
     private readonly audit: AuditService,
     private readonly wechat: WechatHttp,
     private readonly secrets: SecretBox,
+    private readonly sealed: SealedColumns,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
@@ -66,6 +68,12 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
   }
 
   async onModuleInit(): Promise<void> {
+    this.sealed.register({
+      table: 'component_ticket',
+      idColumn: 'appid',
+      column: 'ticket',
+      binding: ticketBinding,
+    });
     await this.db.write(async (tx) => {
       await this.tickets.insertEmpty(tx, this.appid);
       await this.tokens.ensure(tx, this.appid, 'component');

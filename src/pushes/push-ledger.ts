@@ -17,6 +17,7 @@ import { requestContext } from '../common/request-context.js';
 import { STOP_WITHIN_MS } from '../common/stop.js';
 import { Database, type Tx } from '../database/database.js';
 import { GroupCommit } from '../database/group-commit.js';
+import { SealedColumns } from '../database/sealed-columns.js';
 import { Heartbeat } from '../queue/heartbeat.js';
 import { LeaseLostError } from '../queue/lease-lost.error.js';
 import { LeasedSchedule } from '../queue/leased-schedule.js';
@@ -88,6 +89,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     private readonly schedule: LeasedSchedule,
     private readonly secrets: SecretBox,
     private readonly audit: AuditService,
+    private readonly sealed: SealedColumns,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {
@@ -113,6 +115,12 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   onModuleInit(): void {
+    this.sealed.register({
+      table: 'push',
+      idColumn: 'id',
+      column: 'content',
+      binding: contentOf,
+    });
     this.schedule.every('sweep-pushes', SWEEP_SECONDS, () => this.sweep());
     this.schedule.every('purge-pushes', PURGE_SECONDS, () => this.purge());
   }

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 
-import { SecretBox } from '@app/secret-box';
-import { Injectable } from '@nestjs/common';
+import { type SecretBinding, SecretBox } from '@app/secret-box';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuidV7 } from 'uuid';
 
 import { Clock } from '../common/clock.js';
+import { SealedColumns } from '../database/sealed-columns.js';
 import type { TokenHistoryRow, TokenSourceName } from './token-history.entity.js';
 import type { IssuedToken } from './token-sources.js';
 import type { TokenRow } from './token.entity.js';
@@ -18,15 +19,38 @@ export interface LiveToken {
   expiresAt: number;
 }
 
+type TokenField = 'accessToken' | 'refreshToken';
+
 export type SealedTokens = Pick<TokenRow, 'accessToken' | 'refreshToken' | 'expiresAt'>;
 
 /** Seals tokens to their row and opens them again. */
 @Injectable()
-export class TokenVault {
+export class TokenVault implements OnModuleInit {
   constructor(
     private readonly secrets: SecretBox,
+    private readonly sealed: SealedColumns,
     private readonly clock: Clock,
   ) {}
+
+  onModuleInit(): void {
+    const token = { table: 'token', idColumn: 'appid' };
+    this.sealed.register({
+      ...token,
+      column: 'access_token',
+      binding: (appid) => tokenBinding(appid, 'accessToken'),
+    });
+    this.sealed.register({
+      ...token,
+      column: 'refresh_token',
+      binding: (appid) => tokenBinding(appid, 'refreshToken'),
+    });
+    this.sealed.register({
+      table: 'token_history',
+      idColumn: 'id',
+      column: 'refresh_token',
+      binding: historyBinding,
+    });
+  }
 
   /** The row's access token, if it lives for another minute at least. */
   openLive(row: TokenRow | null): LiveToken | null {
@@ -49,8 +73,8 @@ export class TokenVault {
     appid: string,
     { accessToken, expiresInSeconds, refreshToken }: Partial<IssuedToken>,
   ): SealedTokens {
-    const seal = (field: string, text: string | null | undefined): string | null =>
-      text ? this.secrets.seal(text, { owner: `token:${appid}`, field }) : null;
+    const seal = (field: TokenField, text: string | null | undefined): string | null =>
+      text ? this.secrets.seal(text, tokenBinding(appid, field)) : null;
     const now = this.clock.now().getTime();
     return {
       accessToken: seal('accessToken', accessToken),
@@ -84,9 +108,9 @@ export class TokenVault {
     return this.secrets.open(refreshToken, historyBinding(id));
   }
 
-  #open(row: TokenRow, field: 'accessToken' | 'refreshToken'): string | null {
+  #open(row: TokenRow, field: TokenField): string | null {
     const sealed = row[field];
-    return sealed ? this.secrets.open(sealed, { owner: `token:${row.appid}`, field }) : null;
+    return sealed ? this.secrets.open(sealed, tokenBinding(row.appid, field)) : null;
   }
 }
 
@@ -95,6 +119,10 @@ export function fingerprintOf(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-function historyBinding(id: string): { owner: string; field: string } {
+function tokenBinding(appid: string, field: TokenField): SecretBinding {
+  return { owner: `token:${appid}`, field };
+}
+
+function historyBinding(id: string): SecretBinding {
   return { owner: `token_history:${id}`, field: 'refreshToken' };
 }

@@ -70,18 +70,18 @@ export class TokensRepository {
   }
 
   async countByState(now: Date, soon: Date): Promise<TokenCount[]> {
-    const state = `CASE WHEN token.expiresAt <= :now THEN 'expired' WHEN token.expiresAt <= :soon THEN 'expiring' ELSE 'fresh' END`;
+    const age = `CASE WHEN token.expiresAt <= :now THEN 'expired' WHEN token.expiresAt <= :soon THEN 'expiring' ELSE 'fresh' END`;
     const rows = await this.db.read
       .createQueryBuilder(TokenRow, 'token')
       .select('token.kind', 'kind')
-      .addSelect(state, 'state')
+      .addSelect(age, 'age')
       .addSelect('COUNT(*)', 'count')
       .where('token.accessToken IS NOT NULL')
       .setParameters({ now, soon })
       .groupBy('token.kind')
-      .addGroupBy('state')
-      .getRawMany<{ kind: TokenKind; state: TokenCount['state']; count: string | number }>();
-    return rows.map((row) => ({ ...row, count: Number(row.count) }));
+      .addGroupBy('age')
+      .getRawMany<{ kind: TokenKind; age: TokenCount['state']; count: string | number }>();
+    return rows.map(({ kind, age: state, count }) => ({ kind, state, count: Number(count) }));
   }
 
   async insertEmpty(tx: Tx, appid: string, kind: TokenKind, at: Date): Promise<void> {
