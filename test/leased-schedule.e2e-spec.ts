@@ -149,6 +149,7 @@ describe('LeasedSchedule', () => {
       'purge-idempotency',
       'purge-pushes',
       'refresh-tokens',
+      'seal-audit',
       'sweep-pushes',
       'trim-events',
       'watch-ticket',

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { v7 as uuidV7 } from 'uuid';
 
 import { Env } from '../config/env.js';
+import { AuditService } from '../src/access/audit.service.js';
 import { Clock } from '../src/common/clock.js';
 import { Logger } from '../src/common/logger.js';
 import { Database } from '../src/database/database.js';
@@ -415,6 +416,7 @@ describe('a push that another process takes over', () => {
       new StoppedHeart(env, inject.get(Logger)),
       inject.get(LeasedSchedule),
       inject.get(SecretBox),
+      inject.get(AuditService),
       inject.get(SealedColumns),
       inject.get(Clock),
       inject.get(Logger),

@@ -7,6 +7,9 @@ import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysRepository } from './api-keys.repository.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { AuditChain, AuditEntry } from './audit-entry.entity.js';
+import { AuditSealer } from './audit-sealer.js';
+import { AuditVerifier } from './audit-verifier.js';
+import { AuditController } from './audit.controller.js';
 import { AuditRepository } from './audit.repository.js';
 import { AuditService } from './audit.service.js';
 import { KeyCache } from './key-cache.js';
@@ -15,13 +18,15 @@ import { RateLimits } from './rate-limits.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([ApiKey, AuditEntry, AuditChain])],
-  controllers: [ApiKeysController],
+  controllers: [ApiKeysController, AuditController],
   providers: [
     AccessService,
     ApiKeysRepository,
     ApiKeysService,
     AuditRepository,
+    AuditSealer,
     AuditService,
+    AuditVerifier,
     KeyCache,
     KeyUses,
     RateLimits,

@@ -1,5 +1,17 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
+const asJson = {
+  to: (value: object): string => JSON.stringify(value),
+  // Somebody may have meddled with it: that must neither hide the rest of the log nor keep it from being checked.
+  from: (text: string): object => {
+    try {
+      return JSON.parse(text) as object;
+    } catch {
+      return { unreadable: text };
+    }
+  },
+};
+
 /** Who did it: a key of ours, WeChat by a push, a person on one of our pages, or the service by itself. */
 export const AUDIT_ACTORS = ['api_key', 'wechat', 'page', 'system'] as const;
 export type AuditActorType = (typeof AUDIT_ACTORS)[number];
@@ -41,7 +53,7 @@ export class AuditEntry {
   outcome: AuditOutcome;
 
   /** Plain facts: no secret, no openid. */
-  @Column({ type: 'simple-json' })
+  @Column({ type: 'text', transformer: asJson })
   detail: object;
 
   /** The caller's address, as far as it can be believed; null for what no caller did. */

@@ -2,10 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { v7 as uuidV7 } from 'uuid';
 
 import { Clock } from '../common/clock.js';
+import { fromCursor, type Page, toPage } from '../common/paging.js';
 import { requestContext } from '../common/request-context.js';
 import type { Tx } from '../database/database.js';
-import type { AuditActorType, AuditOutcome } from './audit-entry.entity.js';
-import { AuditRepository } from './audit.repository.js';
+import type { AuditActorType, AuditEntry, AuditOutcome } from './audit-entry.entity.js';
+import { type AuditFilter, AuditRepository } from './audit.repository.js';
 import type { Caller } from './roles.js';
 
 /** Somebody or something that changes things without an API key. */
@@ -15,9 +16,12 @@ export interface AuditActor {
   name: string;
 }
 
+/** Who changes something. Handed down to whatever writes the change. */
+export type Actor = Caller | AuditActor;
+
 /** What was done. No secret and no openid may be in it. */
 export interface AuditRecord {
-  actor: Caller | AuditActor;
+  actor: Actor;
   /** E.g. `account.claimed`. */
   action: string;
   /** E.g. an appid. */
@@ -28,9 +32,17 @@ export interface AuditRecord {
   detail?: object;
 }
 
+export interface AuditQuery extends Omit<AuditFilter, 'tenantId'> {
+  limit: number;
+  cursor?: string;
+}
+
 /** The log of who did what. */
 @Injectable()
 export class AuditService {
+  /** Counted on in the ids: entries of one moment stay in their order. */
+  #serial = 0;
+
   constructor(
     private readonly audit: AuditRepository,
     private readonly clock: Clock,
@@ -41,11 +53,14 @@ export class AuditService {
     const { actor, action, target, tenantId, outcome = 'succeeded', detail = {} } = about;
     const at = this.clock.now();
     const isCaller = 'keyId' in actor;
-    const context = requestContext.getStore();
+    const type = isCaller ? 'api_key' : actor.type;
+    // What the service does by itself is no request's doing, even if one has set it going.
+    const context = type === 'system' ? undefined : requestContext.getStore();
+    this.#serial = (this.#serial + 1) % 2 ** 31;
     await this.audit.insert(tx, {
-      id: uuidV7({ msecs: at.getTime() }),
+      id: uuidV7({ msecs: at.getTime(), seq: this.#serial }),
       tenantId: tenantId ?? '',
-      actorType: isCaller ? 'api_key' : actor.type,
+      actorType: type,
       actorId: isCaller ? actor.keyId : null,
       actorName: actor.name,
       action,
@@ -58,5 +73,21 @@ export class AuditService {
       sequence: null,
       hash: null,
     });
+  }
+
+  /** The newest first; of the caller's tenant, or for an owner that named none, everything. */
+  async list(
+    caller: Pick<Caller, 'allTenants' | 'tenantId'>,
+    { limit, cursor, ...filter }: AuditQuery,
+  ): Promise<Page<AuditEntry>> {
+    const tenantId = caller.allTenants ? null : caller.tenantId;
+    const after = cursor ? fromCursor(cursor) : null;
+    const rows = await this.audit.findPage({ ...filter, tenantId }, limit, after);
+    return toPage(
+      rows,
+      limit,
+      ({ at, id }) => ({ at, id }),
+      (row) => row,
+    );
   }
 }

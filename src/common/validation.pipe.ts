@@ -11,6 +11,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   isInt: '应为整数',
   isIso8601: '应为 ISO 8601 时间',
   isBoolean: '应为 true 或 false',
+  isDate: '应为带时区的 ISO 8601 时间',
   isNotEmpty: '不能为空',
   isObject: '应为对象',
   length: '长度不符',

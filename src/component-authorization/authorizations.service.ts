@@ -5,12 +5,14 @@ import { authorizationPageUrl, mobileAuthorizationPageUrl } from '@app/wechat';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 
 import { Env } from '../../config/env.js';
+import { AuditService } from '../access/audit.service.js';
 import type { Caller } from '../access/roles.js';
 import type { Account } from '../accounts/account.entity.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { Logger } from '../common/logger.js';
+import { Database } from '../database/database.js';
 import { SealedColumns } from '../database/sealed-columns.js';
 import type { AskedType, Authorization } from './authorization.entity.js';
 import { AuthorizationsRepository } from './authorizations.repository.js';
@@ -41,9 +43,11 @@ export interface AuthorizationView {
 export class AuthorizationsService implements OnModuleInit {
   constructor(
     private readonly env: Env,
+    private readonly db: Database,
     private readonly authorizations: AuthorizationsRepository,
     private readonly component: ComponentService,
     private readonly accounts: AccountsService,
+    private readonly audit: AuditService,
     private readonly secrets: SecretBox,
     private readonly sealed: SealedColumns,
     private readonly clock: Clock,
@@ -101,7 +105,16 @@ export class AuthorizationsService implements OnModuleInit {
       expiresAt: new Date(now.getTime() + expiresInSeconds * 1000),
       finishedAt: null,
     };
-    await this.authorizations.insert(row);
+    await this.db.write(async (tx) => {
+      await this.authorizations.insert(tx, row);
+      await this.audit.record(tx, {
+        actor: caller,
+        action: 'authorization.started',
+        target: id,
+        tenantId,
+        detail: { accountType, onlyAppid: appid, openidProperty },
+      });
+    });
     this.logger.info('authorization.created', {
       tenantId,
       accountType,

@@ -10,6 +10,8 @@ import {
 import { Injectable, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 
 import { Env } from '../../config/env.js';
+import { AuditService } from '../access/audit.service.js';
+import type { Caller } from '../access/roles.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { errorFields, Logger } from '../common/logger.js';
@@ -53,6 +55,7 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
     private readonly tokens: TokensService,
     private readonly handlers: PushHandlers,
     private readonly events: EventsService,
+    private readonly audit: AuditService,
     private readonly wechat: WechatHttp,
     private readonly secrets: SecretBox,
     private readonly sealed: SealedColumns,
@@ -95,10 +98,16 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
   }
 
   /** Asks WeChat to push the ticket again, whatever its age. */
-  async requestTicketPush(): Promise<void> {
-    const { appid, appSecret } = this.env.component;
-    await startPushTicket(this.wechat, { componentAppid: appid, componentSecret: appSecret });
-    this.logger.info('component.ticket_push_requested');
+  async requestTicketPush(caller: Caller): Promise<void> {
+    await this.#startPush();
+    await this.db.write((tx) =>
+      this.audit.record(tx, {
+        actor: caller,
+        action: 'component.ticket_push_requested',
+        target: this.appid,
+        tenantId: null,
+      }),
+    );
   }
 
   /** Warns of a late ticket and has it pushed again, with growing pauses. Called every minute; never rejects. */
@@ -175,7 +184,13 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
     const last = row.restartRequestedAt?.getTime();
     if (last !== undefined && now.getTime() < last + restartWait(row)) return;
     if (await this.db.write((tx) => this.tickets.claimRestart(tx, row, now)))
-      await this.requestTicketPush();
+      await this.#startPush();
+  }
+
+  async #startPush(): Promise<void> {
+    const { appid, appSecret } = this.env.component;
+    await startPushTicket(this.wechat, { componentAppid: appid, componentSecret: appSecret });
+    this.logger.info('component.ticket_push_requested');
   }
 
   async #fetchToken(): Promise<IssuedToken> {

@@ -18,7 +18,7 @@ export interface EventPayloads {
     missingPermissionIds: number[];
   };
   'account.updated': AccountSummary & {
-    /** The fields of the account that are different now, e.g. `permissions`, `nickname`. */
+    /** The fields of the account that are different now, e.g. `permissions`, `nickname`; `tenant`: it is yours no more. */
     changed: string[];
     /** Permission sets that came and went. */
     gainedPermissionIds: number[];
@@ -61,8 +61,8 @@ export const EVENT_MEANINGS: Readonly<Record<EventType, Text>> = {
     en: 'An account has authorized us, for the first time or again.',
   },
   'account.updated': {
-    zh: '已授权账号的权限或资料发生变化。',
-    en: 'The permissions or details of an authorized account have changed.',
+    zh: '已授权账号的权限或资料发生变化；changed 为 tenant 表示账号已由平台移交，不再属于本租户。',
+    en: 'The permissions or details of an authorized account have changed; `tenant` in `changed`: the platform has given it to somebody else.',
   },
   'account.unauthorized': {
     zh: '账号在微信侧取消了授权，或微信不再接受我们的凭据（state）；都需要重新授权。',

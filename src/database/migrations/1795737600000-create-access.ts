@@ -1,6 +1,6 @@
 import { type MigrationInterface, type QueryRunner, Table, TableColumn } from 'typeorm';
 
-import { id, integer, text, time } from './columns.js';
+import { id, integer, largeText, text, time } from './columns.js';
 
 /** What an owner can say of keys, and the log of who did what. */
 export class CreateAccess1795737600000 implements MigrationInterface {
@@ -22,7 +22,7 @@ export class CreateAccess1795737600000 implements MigrationInterface {
           text('action', 64),
           text('target', 160),
           text('outcome', 16),
-          { name: 'detail', type: 'text' },
+          largeText(runner, 'detail'),
           text('ip', 64, true),
           text('request_id', 128, true),
           time('at'),
