@@ -2,6 +2,7 @@ import { WechatApiError } from '@app/wechat';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { Database } from '../src/database/database.js';
+import { TokenRefreshService } from '../src/token-refresh/token-refresh.service.js';
 import { TokenCache } from '../src/tokens/token-cache.js';
 import { TokenHistoryRow } from '../src/tokens/token-history.entity.js';
 import { TokenRow } from '../src/tokens/token.entity.js';
@@ -141,14 +142,15 @@ describe('a refresh that fails', () => {
     const appid = await newAccount();
     const fault = { path: REFRESH, appid, times: Infinity } as const;
     app.sandbox.faults.add({ ...fault, kind: 'http_500' });
-    for (let n = 0; n < 3; n++) await expect(tokens().getToken(appid)).rejects.toThrow();
+    for (let n = 0; n < 3; n++)
+      await expect(tokens().getToken(appid)).rejects.toThrow('http_status');
     expect(await rowOf(appid)).toMatchObject({ state: 'failing', failCount: 3 });
     expect(await eventsOf(appid)).toContain('token.failing');
     const calls = refreshesOf(appid);
     await expect(tokens().getToken(appid)).rejects.toMatchObject({ code: 'token_unavailable' });
     expect(refreshesOf(appid)).toBe(calls);
     app.clock.advance(4_000);
-    await expect(tokens().getToken(appid)).rejects.toThrow();
+    await expect(tokens().getToken(appid)).rejects.toThrow('http_status');
     expect(refreshesOf(appid)).toBe(calls + 1);
     expect((await eventsOf(appid)).filter((type) => type === 'token.failing')).toHaveLength(1);
     expect((await getAccount(app, appid))?.authorization.state).toBe('authorized');
@@ -172,13 +174,14 @@ describe('an authorization event while a refresh is under way', () => {
   it('that ends the authorization voids what the refresh brings', async () => {
     const appid = await newAccount();
     app.sandbox.faults.add({ path: REFRESH, appid, kind: 'delay', delayMs: 300 });
-    const late = tokens().getToken(appid);
-    const failed = expect(late).rejects.toMatchObject({ code: 'account_not_authorized' });
+    const late = tokens()
+      .getToken(appid)
+      .catch((error: unknown) => error);
     await until(() => refreshesOf(appid) > 0);
     app.clock.advance(1_000);
     await app.sandbox.cancel(appid).pushed;
     await app.settled();
-    await failed;
+    expect(await late).toMatchObject({ code: 'account_not_authorized' });
     expect(await rowOf(appid)).toMatchObject({ accessToken: null, refreshToken: null });
   });
 
@@ -227,5 +230,45 @@ describe('a token that is handed out', () => {
     expect(new Set(handed)).toEqual(new Set([old]));
     await until(async () => (await tokens().getToken(appid)) !== old);
     expect(refreshesOf(appid)).toBe(calls + 1);
+  });
+});
+
+describe('the nightly reconciliation', () => {
+  const nightly = (): TokenRefreshService => app.app.get(TokenRefreshService);
+
+  it('takes in what WeChat’s list says of tokens and accounts, and reports what differed', async () => {
+    const [changed, gone] = [await newAccount(), await newAccount()];
+    // What the tests above have left behind.
+    await nightly().reconcile();
+    app.sandbox.rotateRefreshToken(changed);
+    app.sandbox.data.formerRefreshTokens = {};
+    app.sandbox.cancel(gone, { push: false });
+    await nightly().reconcile();
+    expect((await getAccount(app, gone))?.authorization.state).toBe('unauthorized');
+    const calls = app.sandbox.callsTo(INFO);
+    expect(isUsable(await tokens().getToken(changed))).toBe(true);
+    expect(app.sandbox.callsTo(INFO)).toBe(calls);
+    const { body } = await app.api<{ items: { actor: { name: string }; detail: object }[] }>(
+      'GET',
+      '/audit-log?action=accounts.synced',
+    );
+    expect(body.items[0]).toMatchObject({
+      actor: { name: 'nightly-reconcile' },
+      detail: { updated: 1, unauthorized: 1, failed: 0 },
+    });
+  });
+
+  it('runs at three in Shanghai and at no other hour', async () => {
+    const list = '/cgi-bin/component/api_get_authorizer_list';
+    const hours: number[] = [];
+    for (let n = 0; n < 24; n++) {
+      app.clock.advance(HOUR_MS);
+      await app.sandbox.pushTicket();
+      await app.settled();
+      const calls = app.sandbox.callsTo(list);
+      await nightly().reconcileAtNight();
+      if (app.sandbox.callsTo(list) > calls) hours.push((app.clock.now().getUTCHours() + 8) % 24);
+    }
+    expect(hours).toEqual([3]);
   });
 });

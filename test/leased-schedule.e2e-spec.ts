@@ -148,6 +148,7 @@ describe('LeasedSchedule', () => {
       ...(clusterRedisUrl ? ['announce-work', 'place-events'] : ['place-events', 'poll-work']),
       'purge-idempotency',
       'purge-pushes',
+      'reconcile-accounts',
       'refresh-tokens',
       'seal-audit',
       'sweep-pushes',

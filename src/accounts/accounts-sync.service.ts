@@ -41,6 +41,9 @@ export interface SyncReport {
   failed: { appid: string; code: string; detail: Text }[];
 }
 
+/** Whose accounts: a tenant's, or all. */
+export type SyncScope = Pick<Caller, 'allTenants' | 'tenantId'>;
+
 type Outcome = 'added' | 'updated' | 'unauthorized' | 'unchanged' | { code: string; detail: Text };
 
 /** What WeChat tells of an account, ready to be kept. */
@@ -92,46 +95,47 @@ export class AccountsSyncService implements OnModuleInit {
   }
 
   /**
-   * Reconciles the caller's accounts, or, for an owner that named no tenant, everybody's and the unclaimed.
+   * Reconciles a tenant's accounts, or everybody's and the unclaimed.
    *
+   * @param actor whom the log names for it
    * @returns what was changed, by appid, and which accounts could not be read and were left as they were
    * @throws WechatApiError, WechatUnavailableError when WeChat's list cannot be read whole
    */
-  async sync(caller: Caller): Promise<SyncReport> {
+  async sync(scope: SyncScope, actor: Actor): Promise<SyncReport> {
     // What we hold is read before WeChat is asked: a change that comes in between wins over the older answer.
     const held = await this.repository.findAllIn(
-      caller.allTenants ? 'all' : { tenantId: caller.tenantId },
+      scope.allTenants ? 'all' : { tenantId: scope.tenantId },
     );
     const refreshTokens = await this.tokens.readRefreshTokens();
     const listed = await this.#readWholeList();
     const ours = new Map(held.map((account) => [account.appid, account]));
     const visible = [...listed.values()].filter(
       // The accounts of WeChat's release test stay in its list for ever and are nobody's.
-      ({ appid }) => ours.has(appid) || (caller.allTenants && !isReleaseTestAccount(appid)),
+      ({ appid }) => ours.has(appid) || (scope.allTenants && !isReleaseTestAccount(appid)),
     );
     const absent = held.filter(
       ({ appid, authorizationState }) => authorizationState === 'authorized' && !listed.has(appid),
     );
     const outcomes = [
       ...(await this.#each(visible, (item) =>
-        this.#take(item, ours.get(item.appid) ?? null, refreshTokens, caller),
+        this.#take(item, ours.get(item.appid) ?? null, refreshTokens, actor),
       )),
-      ...(await this.#each(absent, (account) => this.#confirmAbsence(account, caller))),
+      ...(await this.#each(absent, (account) => this.#confirmAbsence(account, actor))),
     ];
     const report = toReport(outcomes);
-    await this.#recordSync(caller, report);
+    await this.#recordSync(scope, actor, report);
     return report;
   }
 
   /** Each account's change has its own entry: this one says who asked. */
-  async #recordSync(caller: Caller, report: SyncReport): Promise<void> {
+  async #recordSync(scope: SyncScope, actor: Actor, report: SyncReport): Promise<void> {
     const { added, updated, unauthorized, unchanged, failed } = report;
     await this.db.write((tx) =>
       this.audit.record(tx, {
-        actor: caller,
+        actor,
         action: 'accounts.synced',
         target: 'accounts',
-        tenantId: caller.allTenants ? null : caller.tenantId,
+        tenantId: scope.allTenants ? null : scope.tenantId,
         detail: {
           added: added.length,
           updated: updated.length,

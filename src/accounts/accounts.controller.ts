@@ -92,7 +92,7 @@ export class AccountsController {
     @Headers('accept-language') acceptLanguage?: string,
   ): Promise<SyncReportDto> {
     const lang = pickLang(acceptLanguage);
-    const report = await this.accountsSync.sync(caller);
+    const report = await this.accountsSync.sync(caller, caller);
     return {
       ...report,
       failed: report.failed.map(({ detail, ...rest }) => ({

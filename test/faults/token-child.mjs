@@ -41,9 +41,10 @@ const commands = {
   },
 };
 
-process.on('message', async ({ id, command, ...input }) => {
-  const answer = await commands[command](input).catch((error) => ({ failures: [String(error)] }));
-  process.send?.({ id, ...answer });
+process.on('message', ({ id, command, ...input }) => {
+  void commands[command](input)
+    .catch((error) => ({ failures: [String(error)] }))
+    .then((answer) => process.send?.({ id, ...answer }));
 });
 process.once('SIGTERM', () => {
   void app.close().finally(() => process.exit());
