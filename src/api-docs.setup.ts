@@ -1,6 +1,21 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 
+import { NO_IDEMPOTENCY } from './common/route-config.js';
+
+type Operation = NonNullable<OpenAPIObject['paths'][string]['post']>;
+type Parameter = NonNullable<Operation['parameters']>[number];
+
+const IDEMPOTENCY_KEY: Parameter = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description:
+    '同一租户以同一个键重发同一请求，24 小时内得到第一次的应答（带 Idempotency-Replayed: true），不会再次执行；只显示一次的密钥不在其中。第一次尚未结束时 409 `idempotency_key_in_progress`；换了方法、地址或请求体时 422 `idempotency_key_reused`；被拒绝而未执行的请求（400、401、403、请求体有误的 422）不占用键。' +
+    ' The same request of the same tenant with the same key is answered for 24 hours as at first, with `Idempotency-Replayed: true`, and not run again; a secret that is shown once is not repeated. While the first still runs 409 `idempotency_key_in_progress`; with another method, address or body 422 `idempotency_key_reused`. What was refused before it ran (400, 401, 403, 422 for the body) leaves the key free.',
+  schema: { type: 'string', minLength: 1, maxLength: 255 },
+};
+
 const DESCRIPTION = `
 微信渠道服务：授权公众号与小程序，并以它们的名义触达用户。
 The WeChat channel: authorize official accounts and mini-programs, and act in their name.
@@ -24,11 +39,17 @@ export function createApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .addTag('授权 Authorizations')
     .addTag('账号 Accounts')
     .addTag('事件 Events')
+    .addTag('密钥 API keys')
     .addTag('运维 Operations')
     .addTag('健康检查 Health')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'API 密钥 / API key' })
     .build();
-  return SwaggerModule.createDocument(app, config);
+  const document = SwaggerModule.createDocument(app, config);
+  for (const [path, { post }] of Object.entries(document.paths)) {
+    if (!post || !path.startsWith('/api/v1/') || NO_IDEMPOTENCY in post) continue;
+    post.parameters = [...(post.parameters ?? []), IDEMPOTENCY_KEY];
+  }
+  return document;
 }
 
 /** Swagger UI at `/docs`, the document at `/docs-json`. */

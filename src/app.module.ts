@@ -9,6 +9,8 @@ import { ComponentAuthorizationModule } from './component-authorization/componen
 import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
+import { IdempotencyModule } from './idempotency/idempotency.module.js';
+import { KeyRotationModule } from './key-rotation/key-rotation.module.js';
 import { PushesModule } from './pushes/pushes.module.js';
 import { QueueModule } from './queue/queue.module.js';
 import { TokenRefreshModule } from './token-refresh/token-refresh.module.js';
@@ -25,6 +27,8 @@ export class AppModule {
         DatabaseModule,
         QueueModule,
         AccessModule,
+        IdempotencyModule,
+        KeyRotationModule,
         EventsModule,
         PushesModule,
         TokensModule,

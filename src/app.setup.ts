@@ -16,6 +16,8 @@ import { ProblemFilter } from './common/problem.filter.js';
 import { ProcessRole } from './common/process-role.js';
 import { requestContext } from './common/request-context.js';
 import { ApiValidationPipe } from './common/validation.pipe.js';
+import { addIdempotencyHooks } from './idempotency/idempotency.hooks.js';
+import { Idempotency } from './idempotency/idempotency.service.js';
 
 const BODY_LIMIT_BYTES = 256 * 1024;
 /** A request that has not arrived whole by then is dropped: slow senders must not hold sockets. */
@@ -61,6 +63,7 @@ export async function setUpApp(app: NestFastifyApplication): Promise<void> {
   // After the context, before any body is read.
   fastify.addHook('onRequest', accessHook(app.get(AccessService)));
   setUpBodies(fastify);
+  addIdempotencyHooks(fastify, app.get(Idempotency), logger);
   app.useGlobalPipes(new ApiValidationPipe());
   app.useGlobalFilters(new ProblemFilter(logger));
   setUpApiDocs(app);
@@ -135,11 +138,11 @@ function setUpRequests(fastify: FastifyInstance, logger: Logger, metrics: Metric
     void reply.header('x-request-id', request.id);
     // A push is read first: its context begins below.
     if (request.routeOptions.config.rawBody) done();
-    else requestContext.run({ requestId: request.id }, done);
+    else requestContext.run({ requestId: request.id, ip: request.ip }, done);
   });
   // Reading a body leaves the context behind.
   fastify.addHook('preValidation', (request, _reply, done) => {
-    requestContext.run({ requestId: request.id }, done);
+    requestContext.run({ requestId: request.id, ip: request.ip }, done);
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     const { method } = request;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { WechatSandbox } from '@app/wechat-sandbox';
+import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createConnection } from 'mysql2/promise';
 
@@ -93,8 +94,8 @@ export interface TestApp {
   ): Promise<{ status: number; text: string; headers: Headers }>;
   /** Resolves when pushes have arrived and their handlers have ended. */
   settled(): Promise<void>;
-  /** Starts the service anew on the same database, as after a crash or an upgrade. */
-  restart(): Promise<void>;
+  /** Starts the service anew on the same database, as after a crash or an upgrade. @param env over its environment */
+  restart(env?: Record<string, string>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -104,6 +105,8 @@ export interface TestAppOptions {
   env?: Record<string, string>;
   /** Without one, the service starts with a fresh ticket. */
   withoutTicket?: boolean;
+  /** Routes of the test's own, beside the service's. */
+  controllers?: Type[];
 }
 
 /** The real app on a real database with the sandbox as WeChat, each started for this test alone. */
@@ -132,7 +135,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     ...(clusterRedisUrl && { REDIS_URL: clusterRedisUrl, LEASE_SECONDS: '2' }),
     ...options.env,
   };
-  const self = new RunningApp(clock, sandbox, env, database.drop);
+  const self = new RunningApp(clock, sandbox, env, database.drop, options.controllers);
   await self.start();
   if (!options.withoutTicket) {
     // The service asks for a ticket at its first start, in its own time: that one must not come in later.
@@ -154,11 +157,12 @@ class RunningApp implements TestApp {
     readonly sandbox: WechatSandbox,
     private readonly env: Record<string, string>,
     private readonly dropDatabase: () => Promise<void>,
+    private readonly controllers: Type[] = [],
   ) {}
 
   async start(): Promise<void> {
     const env = readEnv(this.env);
-    this.app = await startProcess(env, this.clock);
+    this.app = await startProcess(env, this.clock, { controllers: this.controllers });
     this.url = await urlOf(this.app);
     if (clusterRedisUrl) this.#cluster = await Cluster.start(env, this.clock, clusterRedisUrl);
     // In a cluster, WeChat's pushes come to the other main than the callers.
@@ -208,8 +212,9 @@ class RunningApp implements TestApp {
     await this.#cluster?.main.get(PushLedger).settled();
   }
 
-  async restart(): Promise<void> {
+  async restart(env: Record<string, string> = {}): Promise<void> {
     await this.#close();
+    Object.assign(this.env, env);
     await this.start();
   }
 

@@ -78,7 +78,12 @@ beforeAll(async () => {
     await authorize();
   }
   sandbox.faults.clear();
-  const { launchUrl } = JSON.parse(await authorize()) as { launchUrl: string };
+  let launchUrl = '';
+  // After so many faults the component's token has a pause of its own.
+  await until(async () => {
+    ({ launchUrl = '' } = JSON.parse(await authorize()) as { launchUrl?: string });
+    return launchUrl !== '';
+  });
   const page = await (await fetch(`${url}${new URL(launchUrl).pathname}`)).text();
   const link = new URL(linkOf(page, 'scan-link'));
   sandbox.faults.add({ path: '/cgi-bin/component/api_query_auth', kind: 'lost_answer' });

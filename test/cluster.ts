@@ -1,3 +1,4 @@
+import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { Redis } from 'ioredis';
@@ -19,9 +20,13 @@ const FLUSH_EVERY_MS = 700;
 export async function startProcess(
   env: Env,
   clock: Clock,
-  role = new ProcessRole('main'),
+  options: { role?: ProcessRole; controllers?: Type[] } = {},
 ): Promise<NestFastifyApplication> {
-  const module = await Test.createTestingModule({ imports: [AppModule.forRoot(env, role)] })
+  const { role = new ProcessRole('main'), controllers = [] } = options;
+  const module = await Test.createTestingModule({
+    imports: [AppModule.forRoot(env, role)],
+    controllers,
+  })
     .overrideProvider(Clock)
     .useValue(clock)
     .setLogger(new Logger(env))
@@ -47,7 +52,7 @@ export class Cluster {
     const redis = new Redis(redisUrl);
     const flushing = setInterval(() => void redis.flushdb(), FLUSH_EVERY_MS);
     const worker = (): Promise<NestFastifyApplication> =>
-      startProcess(env, clock, new ProcessRole('worker'));
+      startProcess(env, clock, { role: new ProcessRole('worker') });
     const [main, ...workers] = await Promise.all([startProcess(env, clock), worker(), worker()]);
     return new Cluster(main, workers, redis, flushing);
   }

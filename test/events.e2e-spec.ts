@@ -5,7 +5,7 @@ import { Database, type Tx } from '../src/database/database.js';
 import { EventRow } from '../src/events/event.entity.js';
 import { EventsService } from '../src/events/events.service.js';
 import { type Answer, COMPONENT, startApp, type TestApp } from './app.js';
-import { begin, callbackUrl, makeKey } from './helpers.js';
+import { begin, callbackUrl, authorizationOf } from './helpers.js';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -127,6 +127,7 @@ function emitUnauthorized(tx: Tx, tenantId: string, appid = 'wxfeedfeedfeedfeed'
       accountType: 'official_account',
       nickname: '',
       unauthorizedAt: app.clock.now().toISOString(),
+      state: 'unauthorized',
     },
   );
 }
@@ -229,6 +230,7 @@ describe('an account', () => {
           accountType: 'official_account',
           nickname: app.sandbox.account(appid).nickname,
           unauthorizedAt: app.clock.now().toISOString(),
+          state: 'unauthorized',
         },
       },
     ]);
@@ -279,8 +281,8 @@ describe('an account', () => {
     const [appid, tenant, other] = [newAccount(), newTenant(), newTenant()];
     const start = await endOfFeed();
     await authorize(appid, tenant);
-    const own = await makeKey(app, 'viewer', tenant);
-    const foreign = await makeKey(app, 'viewer', other);
+    const own = await authorizationOf(app, 'viewer', tenant);
+    const foreign = await authorizationOf(app, 'viewer', other);
     const types = ['account.authorized', 'account.updated'];
     expect((await since(start, own)).map(({ type }) => type)).toEqual(types);
     expect((await since(start)).map(({ type }) => type)).toEqual(types);
@@ -332,7 +334,7 @@ describe('a ticket that does not come', () => {
     expect(await since(start)).toMatchObject([late(firstAt), late(secondAt)]);
 
     expect(await since(start, ofTenant('default'))).toEqual([]);
-    expect(await since(start, await makeKey(app, 'admin', 'default'))).toEqual([]);
+    expect(await since(start, await authorizationOf(app, 'admin', 'default'))).toEqual([]);
     await app.sandbox.pushTicket();
     await app.settled();
   });

@@ -1,6 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 
-import { ApiKey } from '../src/access/api-key.entity.js';
 import type { Role } from '../src/access/roles.js';
 import { Account } from '../src/accounts/account.entity.js';
 import { Database } from '../src/database/database.js';
@@ -31,6 +30,28 @@ export interface AuthorizationBody {
   status: string;
   account: { appid: string; nickname: string; accountType: string } | null;
   failure: { code: string; detail: string } | null;
+}
+
+export interface ApiKeyBody {
+  id: string;
+  name: string;
+  role: Role;
+  tenantId: string;
+  prefix: string;
+  createdAt: string;
+  expiresAt: string | null;
+  lastUsedAt: string | null;
+}
+
+/** Makes a key, as an owner does. */
+export async function makeKey(
+  app: TestApp,
+  wanted: { name: string; role: Role; tenantId?: string; expiresAt?: string },
+): Promise<ApiKeyBody & { key: string }> {
+  const made = await app.api<ApiKeyBody & { key: string }>('POST', '/api-keys', wanted);
+  if (made.status !== 201)
+    throw new Error(`POST /api-keys: ${made.status} ${JSON.stringify(made.body)}`);
+  return made.body;
 }
 
 /** What an authorization in progress gives a test to play with. */
@@ -105,23 +126,13 @@ export async function enableAccount(app: TestApp, appid: string): Promise<void> 
   if (affected !== 1) throw new RangeError(`There is no account ${appid}.`);
 }
 
-/** A key of a tenant's. @returns the headers of a call with it */
-export async function makeKey(
+/** The header of a new key with this role in the tenant. */
+export async function authorizationOf(
   app: TestApp,
   role: Role,
   tenantId: string,
 ): Promise<{ authorization: string }> {
-  const key = `key-of-a-${role}-${randomUUID()}`;
-  await app.app.get(Database).write((tx) =>
-    tx.insert(ApiKey, {
-      id: randomUUID(),
-      name: `${role}-${randomUUID()}`,
-      role,
-      tenantId,
-      keyHash: createHash('sha256').update(key).digest('hex'),
-      createdAt: app.clock.now(),
-    }),
-  );
+  const { key } = await makeKey(app, { name: `${role}-${randomUUID()}`, role, tenantId });
   return { authorization: `Bearer ${key}` };
 }
 

@@ -146,8 +146,11 @@ describe('LeasedSchedule', () => {
     expect(names.toSorted()).toEqual([
       // Where Redis carries the work, one process points to it again; else every process looks for it itself.
       ...(clusterRedisUrl ? ['announce-work', 'place-events'] : ['place-events', 'poll-work']),
+      'purge-idempotency',
       'purge-pushes',
+      'reconcile-accounts',
       'refresh-tokens',
+      'seal-audit',
       'sweep-pushes',
       'trim-events',
       'watch-ticket',

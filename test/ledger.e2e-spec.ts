@@ -6,9 +6,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { v7 as uuidV7 } from 'uuid';
 
 import { Env } from '../config/env.js';
+import { AuditService } from '../src/access/audit.service.js';
 import { Clock } from '../src/common/clock.js';
 import { Logger } from '../src/common/logger.js';
 import { Database } from '../src/database/database.js';
+import { SealedColumns } from '../src/database/sealed-columns.js';
 import { EventRow } from '../src/events/event.entity.js';
 import { EventsService } from '../src/events/events.service.js';
 import { PushAccounts } from '../src/pushes/push-accounts.js';
@@ -19,7 +21,7 @@ import { PushesRepository } from '../src/pushes/pushes.repository.js';
 import { Heartbeat } from '../src/queue/heartbeat.js';
 import { LeasedSchedule } from '../src/queue/leased-schedule.js';
 import { OWNER_KEY, startApp, type TestApp } from './app.js';
-import { begin, enableAccount, makeKey } from './helpers.js';
+import { begin, enableAccount, authorizationOf } from './helpers.js';
 import { until } from './until.js';
 
 const DAY_MS = 86_400_000;
@@ -352,7 +354,7 @@ describe('the ledger', () => {
     ['POST', `/pushes/${randomUUID()}/redrive`],
   ])('is for owners: %s %s', async (method, path) => {
     expect(
-      await app.api(method, path, undefined, await makeKey(app, 'admin', 'default')),
+      await app.api(method, path, undefined, await authorizationOf(app, 'admin', 'default')),
     ).toMatchObject({ status: 403, body: { code: 'role_too_small' } });
     expect(await app.api(method, path, undefined, { authorization: '' })).toMatchObject({
       status: 401,
@@ -414,6 +416,8 @@ describe('a push that another process takes over', () => {
       new StoppedHeart(env, inject.get(Logger)),
       inject.get(LeasedSchedule),
       inject.get(SecretBox),
+      inject.get(AuditService),
+      inject.get(SealedColumns),
       inject.get(Clock),
       inject.get(Logger),
     );

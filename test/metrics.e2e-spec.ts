@@ -12,7 +12,14 @@ import { PushRow } from '../src/pushes/push.entity.js';
 import { Work } from '../src/queue/work.entity.js';
 import { TokensService } from '../src/tokens/tokens.service.js';
 import { COMPONENT, OWNER_KEY, startApp, type TestApp } from './app.js';
-import { begin, enableAccount, figureOf, getAccount, makeKey, readMetrics } from './helpers.js';
+import {
+  begin,
+  enableAccount,
+  figureOf,
+  getAccount,
+  authorizationOf,
+  readMetrics,
+} from './helpers.js';
 import { until } from './until.js';
 
 const MINUTE_MS = 60_000;
@@ -121,7 +128,7 @@ describe('GET /metrics', () => {
     expect((await ask({})).status).toBe(401);
     expect((await ask({ authorization: 'Bearer wrong' })).status).toBe(401);
     for (const role of ROLES) {
-      const { status } = await ask(await makeKey(app, role, 'default'));
+      const { status } = await ask(await authorizationOf(app, role, 'default'));
       expect({ role, status }).toEqual({ role, status: role === 'owner' ? 200 : 403 });
     }
     const answer = await ask({ authorization: `Bearer ${OWNER_KEY}` });

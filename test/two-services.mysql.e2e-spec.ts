@@ -102,6 +102,12 @@ describe('two services on one database', () => {
       '/accounts/sync',
     );
     expect(report).toMatchObject({ updated: [], failed: [], unchanged: 10 });
+    // Whichever of the two was first, the log tells of each authorization once.
+    for (const action of ['account.authorized', 'authorization.completed']) {
+      const path = `/audit-log?limit=200&action=${action}`;
+      const { body: log } = await api<{ items: { target: string }[] }>(0, 'GET', path);
+      expect(log.items).toHaveLength(10);
+    }
   }, 60_000);
 
   it('keep a push that reaches both at once only once', async () => {

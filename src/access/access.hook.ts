@@ -19,8 +19,11 @@ export function accessHook(access: AccessService) {
     const tenant = request.headers['x-tenant-id'];
     access
       .authenticate(
-        request.headers.authorization,
-        Array.isArray(tenant) ? tenant.join() : tenant,
+        {
+          authorization: request.headers.authorization,
+          tenant: Array.isArray(tenant) ? tenant.join() : tenant,
+          address: request.ip,
+        },
         role ?? 'owner',
       )
       .then((caller) => {

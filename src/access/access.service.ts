@@ -1,75 +1,97 @@
-import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 
-import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 
 import { Env } from '../../config/env.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
-import { ApiKeysRepository } from './api-keys.repository.js';
+import type { ApiKey } from './api-key.entity.js';
+import { KeyCache } from './key-cache.js';
+import { digestOf } from './key-material.js';
+import { KeyUses } from './key-uses.js';
+import { RateLimits } from './rate-limits.js';
 import { type Caller, DEFAULT_TENANT, includesRole, type Role, TENANT_ID } from './roles.js';
 
-/** The name of the owner key that the first start makes when the environment gives none. */
-const FIRST_OWNER = 'first-owner';
+/** What a request says of its sender. */
+export interface Credentials {
+  /** The `Authorization` header. */
+  authorization: string | undefined;
+  /** The `X-Tenant-Id` header. */
+  tenant: string | undefined;
+  /** Where it came from, as far as that can be believed. */
+  address: string;
+}
+
+type Holder = Omit<Caller, 'allTenants'>;
 
 /** Tells who calls, by the key of the request. */
 @Injectable()
-export class AccessService implements OnApplicationBootstrap {
+export class AccessService {
   constructor(
     private readonly env: Env,
-    private readonly keys: ApiKeysRepository,
+    private readonly cache: KeyCache,
+    private readonly uses: KeyUses,
+    private readonly limits: RateLimits,
     private readonly clock: Clock,
   ) {}
 
-  /** Without `ADMIN_API_KEY`, makes the first owner key and prints it: this once, and to the terminal only. */
-  async onApplicationBootstrap(): Promise<void> {
-    if (this.env.adminApiKey || (await this.keys.findByName(DEFAULT_TENANT, FIRST_OWNER))) return;
-    const key = `wck_${randomBytes(32).toString('base64url')}`;
-    const isFirst = await this.keys.insertOnce({
-      id: randomUUID(),
-      name: FIRST_OWNER,
-      role: 'owner',
-      tenantId: DEFAULT_TENANT,
-      keyHash: digest(key).toString('hex'),
-      createdAt: this.clock.now(),
-    });
-    if (!isFirst) return;
-    process.stderr.write(
-      `\n首个 owner API 密钥（只显示这一次，请妥善保存）\nThe first owner API key (shown this once; keep it safe):\n\n  ${key}\n\n`,
-    );
+  /**
+   * @param needed the role of the route
+   * @throws AppError `api_key_missing`, `api_key_invalid`, `api_key_expired` (401), `role_too_small` (403),
+   *   `invalid_header` (400), `too_many_requests`, `too_many_wrong_keys` (429)
+   */
+  async authenticate(credentials: Credentials, needed: Role): Promise<Caller> {
+    const { authorization, tenant, address } = credentials;
+    const key = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+    if (!key) throw new AppError('api_key_missing');
+    const holder = this.#asAdmin(key) ?? (await this.#asKey(key, address));
+    const wait = await this.limits.countRequest(holder.keyId);
+    if (wait !== null) throw new AppError('too_many_requests', [], wait);
+    if (!includesRole(holder.role, needed)) throw new AppError('role_too_small');
+    return onBehalfOf(holder, tenant);
+  }
+
+  #asAdmin(key: string): Holder | null {
+    const { adminApiKey } = this.env;
+    if (!adminApiKey || !timingSafeEqual(digestOf(key), digestOf(adminApiKey))) return null;
+    return { keyId: 'env', name: 'ADMIN_API_KEY', role: 'owner', tenantId: DEFAULT_TENANT };
+  }
+
+  async #asKey(key: string, address: string): Promise<Holder> {
+    const keyHash = digestOf(key).toString('hex');
+    const row = this.cache.find(keyHash) ?? (await this.#lookUp(keyHash, address));
+    if (!row) throw new AppError('api_key_invalid');
+    if (row.expiresAt && row.expiresAt <= this.clock.now()) throw new AppError('api_key_expired');
+    this.uses.note(row.id);
+    return { keyId: row.id, name: row.name, role: row.role, tenantId: row.tenantId };
   }
 
   /**
-   * @param authorization the `Authorization` header
-   * @param tenant the `X-Tenant-Id` header
-   * @param needed the role of the route
-   * @throws AppError `api_key_missing`, `api_key_invalid` (401), `role_too_small` (403), `invalid_header` (400)
+   * From an address that sends too many wrong keys, only keys that are in the list are looked up: guessing costs the
+   * database nothing, and whoever shares the address with a guesser is not shut out with him.
    */
-  async authenticate(
-    authorization: string | undefined,
-    tenant: string | undefined,
-    needed: Role,
-  ): Promise<Caller> {
-    const key = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
-    if (!key) throw new AppError('api_key_missing');
-    const held = await this.#findKey(key);
-    if (!held) throw new AppError('api_key_invalid');
-    if (!includesRole(held.role, needed)) throw new AppError('role_too_small');
-    if (tenant === undefined) return { ...held, allTenants: held.role === 'owner' };
-    if (!TENANT_ID.test(tenant)) throw new AppError('invalid_header');
-    if (held.role !== 'owner' && tenant !== held.tenantId) throw new AppError('role_too_small');
-    return { ...held, tenantId: tenant, allTenants: false };
-  }
-
-  async #findKey(key: string): Promise<Omit<Caller, 'allTenants'> | null> {
-    const hash = digest(key);
-    if (this.env.adminApiKey && timingSafeEqual(hash, digest(this.env.adminApiKey))) {
-      return { keyId: 'env', name: 'ADMIN_API_KEY', role: 'owner', tenantId: DEFAULT_TENANT };
+  async #lookUp(keyHash: string, address: string): Promise<ApiKey | null> {
+    const wait = await this.limits.countAsWrong(address);
+    if (wait !== null && !(await this.cache.isListed(keyHash)))
+      throw new AppError('too_many_wrong_keys', [], wait);
+    let isWrong = false;
+    try {
+      const row = await this.cache.read(keyHash);
+      isWrong = row === null;
+      return row;
+    } finally {
+      // That the database is away is not the caller's fault either.
+      if (!isWrong) await this.limits.forgive(address);
     }
-    const row = await this.keys.findByHash(hash.toString('hex'));
-    return row && { keyId: row.id, name: row.name, role: row.role, tenantId: row.tenantId };
   }
 }
 
-function digest(key: string): Buffer {
-  return createHash('sha256').update(key).digest();
+/** Adds the tenant: the key's own, or for an owner the one that the header names, if any. */
+function onBehalfOf(holder: Holder, tenant: string | undefined): Caller {
+  const isOwner = holder.role === 'owner';
+  if (tenant === undefined)
+    return { ...holder, ...(isOwner && { tenantId: DEFAULT_TENANT }), allTenants: isOwner };
+  if (!TENANT_ID.test(tenant)) throw new AppError('invalid_header');
+  if (!isOwner && tenant !== holder.tenantId) throw new AppError('role_too_small');
+  return { ...holder, tenantId: tenant, allTenants: false };
 }

@@ -26,4 +26,16 @@ export class ApiKey {
 
   @Column({ name: 'created_at', type: 'datetime', precision: 3 })
   createdAt: Date;
+
+  /** How the key begins: enough to tell it by, nothing to open anything with. Null for keys made before there was one. */
+  @Column({ type: 'varchar', length: 16, nullable: true })
+  prefix: string | null;
+
+  /** From then on it opens nothing; null for never. */
+  @Column({ name: 'expires_at', type: 'datetime', precision: 3, nullable: true })
+  expiresAt: Date | null;
+
+  /** To within a minute; null until it was used. */
+  @Column({ name: 'last_used_at', type: 'datetime', precision: 3, nullable: true })
+  lastUsedAt: Date | null;
 }

@@ -1,7 +1,8 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiBearerAuth, ApiHeader } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
+
+import { ExtendRouteConfig } from '../common/route-config.js';
 
 /** Each role includes the ones before it. */
 export const ROLES = ['viewer', 'sender', 'admin', 'owner'] as const;
@@ -38,9 +39,9 @@ declare module 'fastify' {
  * Says who may call a route. It stands in the route's own configuration, where the `onRequest` hook reads it:
  * a caller is refused before a byte of the body is parsed.
  */
-export function RequireRole(role: Role): MethodDecorator & ClassDecorator {
+export function RequireRole(role: Role): MethodDecorator {
   return applyDecorators(
-    RouteConfig({ role }),
+    ExtendRouteConfig({ role }),
     ApiBearerAuth(),
     ApiHeader({
       name: 'X-Tenant-Id',

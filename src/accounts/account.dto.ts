@@ -1,8 +1,9 @@
 import { MINIMUM_PERMISSIONS, permissionName } from '@app/wechat';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsOptional, IsString, Length } from 'class-validator';
+import { IsBoolean, IsIn, IsOptional, IsString, Length, Matches } from 'class-validator';
 
+import { TENANT_ID } from '../access/roles.js';
 import { PageQueryDto } from '../common/paging.js';
 import { type Account, AUTHORIZATION_STATES } from './account.entity.js';
 
@@ -208,6 +209,16 @@ export class ListAccountsDto extends PageQueryDto {
   @IsString()
   @Length(1, 64)
   q?: string;
+}
+
+export class ClaimAccountDto {
+  @ApiProperty({
+    pattern: TENANT_ID.source,
+    description: '新的所属租户 / The tenant that it will belong to',
+    example: 'brand-a',
+  })
+  @Matches(TENANT_ID)
+  tenantId: string;
 }
 
 export class SyncFailureDto {

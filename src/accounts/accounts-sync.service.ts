@@ -11,6 +11,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import pMap from 'p-map';
 
 import { Env } from '../../config/env.js';
+import { type Actor, type AuditActor, AuditService } from '../access/audit.service.js';
 import type { Caller } from '../access/roles.js';
 import { AppError, PROBLEMS } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
@@ -28,6 +29,7 @@ const LIST_PAGE = 500;
 const DETAIL_CONCURRENCY = 8;
 const READ_DETAILS = 'read-account-details';
 const DETAILS_AFTER_MS = 60_000;
+const DETAILS_READER: AuditActor = { type: 'system', name: READ_DETAILS };
 /** `component is not authorized by this account`. */
 const NOT_AUTHORIZED = 61003;
 
@@ -38,6 +40,9 @@ export interface SyncReport {
   unchanged: number;
   failed: { appid: string; code: string; detail: Text }[];
 }
+
+/** Whose accounts: a tenant's, or all. */
+export type SyncScope = Pick<Caller, 'allTenants' | 'tenantId'>;
 
 type Outcome = 'added' | 'updated' | 'unauthorized' | 'unchanged' | { code: string; detail: Text };
 
@@ -50,6 +55,8 @@ interface News {
   refreshToken: string | null;
   /** The version that ours was compared at; null where we hold none. */
   tokenVersion: number | null;
+  /** Who asked for it. */
+  actor: Actor;
 }
 
 type RefreshTokens = Awaited<ReturnType<TokensService['readRefreshTokens']>>;
@@ -63,6 +70,7 @@ export class AccountsSyncService implements OnModuleInit {
     private readonly repository: AccountsRepository,
     private readonly accounts: AccountsService,
     private readonly tokens: TokensService,
+    private readonly audit: AuditService,
     private readonly wechat: WechatHttp,
     private readonly work: WorkQueue,
     private readonly clock: Clock,
@@ -87,39 +95,62 @@ export class AccountsSyncService implements OnModuleInit {
   }
 
   /**
-   * Reconciles the caller's accounts, or, for an owner that named no tenant, everybody's and the unclaimed.
+   * Reconciles a tenant's accounts, or everybody's and the unclaimed.
    *
+   * @param actor whom the log names for it
    * @returns what was changed, by appid, and which accounts could not be read and were left as they were
    * @throws WechatApiError, WechatUnavailableError when WeChat's list cannot be read whole
    */
-  async sync(caller: Pick<Caller, 'allTenants' | 'tenantId'>): Promise<SyncReport> {
+  async sync(scope: SyncScope, actor: Actor): Promise<SyncReport> {
     // What we hold is read before WeChat is asked: a change that comes in between wins over the older answer.
     const held = await this.repository.findAllIn(
-      caller.allTenants ? 'all' : { tenantId: caller.tenantId },
+      scope.allTenants ? 'all' : { tenantId: scope.tenantId },
     );
     const refreshTokens = await this.tokens.readRefreshTokens();
     const listed = await this.#readWholeList();
     const ours = new Map(held.map((account) => [account.appid, account]));
     const visible = [...listed.values()].filter(
       // The accounts of WeChat's release test stay in its list for ever and are nobody's.
-      ({ appid }) => ours.has(appid) || (caller.allTenants && !isReleaseTestAccount(appid)),
+      ({ appid }) => ours.has(appid) || (scope.allTenants && !isReleaseTestAccount(appid)),
     );
     const absent = held.filter(
       ({ appid, authorizationState }) => authorizationState === 'authorized' && !listed.has(appid),
     );
     const outcomes = [
       ...(await this.#each(visible, (item) =>
-        this.#take(item, ours.get(item.appid) ?? null, refreshTokens),
+        this.#take(item, ours.get(item.appid) ?? null, refreshTokens, actor),
       )),
-      ...(await this.#each(absent, (account) => this.#confirmAbsence(account))),
+      ...(await this.#each(absent, (account) => this.#confirmAbsence(account, actor))),
     ];
-    return toReport(outcomes);
+    const report = toReport(outcomes);
+    await this.#recordSync(scope, actor, report);
+    return report;
+  }
+
+  /** Each account's change has its own entry: this one says who asked. */
+  async #recordSync(scope: SyncScope, actor: Actor, report: SyncReport): Promise<void> {
+    const { added, updated, unauthorized, unchanged, failed } = report;
+    await this.db.write((tx) =>
+      this.audit.record(tx, {
+        actor,
+        action: 'accounts.synced',
+        target: 'accounts',
+        tenantId: scope.allTenants ? null : scope.tenantId,
+        detail: {
+          added: added.length,
+          updated: updated.length,
+          unauthorized: unauthorized.length,
+          unchanged,
+          failed: failed.length,
+        },
+      }),
+    );
   }
 
   /** Reads the account's details from WeChat and keeps them. @throws what the call throws */
   async refreshDetails(appid: string): Promise<void> {
     const { details } = await this.#readInfo(appid);
-    await this.db.write((tx) => this.accounts.recordDetails(tx, appid, details));
+    await this.db.write((tx) => this.accounts.recordDetails(tx, appid, details, DETAILS_READER));
   }
 
   async #readMissingDetails(appid: string): Promise<void> {
@@ -166,6 +197,7 @@ export class AccountsSyncService implements OnModuleInit {
     item: AuthorizerListItem,
     account: Account | null,
     refreshTokens: RefreshTokens,
+    actor: Actor,
   ): Promise<Outcome> {
     try {
       const { details, authorization } = await this.#readInfo(item.appid);
@@ -178,6 +210,7 @@ export class AccountsSyncService implements OnModuleInit {
         authorizedAt: new Date(item.authorizedAt * 1000),
         refreshToken: refreshToken === before?.refreshToken ? null : refreshToken,
         tokenVersion: before?.version ?? null,
+        actor,
       };
       const isSame = account !== null && isUpToDate(account, news);
       const isKept = await this.db.write((tx) => this.#keep(tx, item.appid, account, news, isSame));
@@ -195,12 +228,13 @@ export class AccountsSyncService implements OnModuleInit {
     news: News,
     isSame: boolean,
   ): Promise<boolean> {
+    const before = account && (await this.repository.findForUpdate(tx, appid));
     if (!(await this.#keepAuthorization(tx, appid, account, news))) return false;
     const now = this.clock.now();
     const seen = { ...news.details, syncedAt: now, ...(!isSame && { updatedAt: now }) };
     await this.repository.update(tx, appid, seen);
-    if (account?.authorizationState === 'authorized' && !isSame)
-      await this.accounts.tellChanges(tx, account);
+    if (before?.authorizationState === 'authorized' && !isSame)
+      await this.accounts.tellChanges(tx, before, news.actor);
     if (news.refreshToken) {
       await this.tokens.adopt(tx, appid, news.refreshToken, news.tokenVersion);
     }
@@ -212,7 +246,7 @@ export class AccountsSyncService implements OnModuleInit {
     tx: Tx,
     appid: string,
     account: Account | null,
-    { permissionIds, authorizedAt }: News,
+    { permissionIds, authorizedAt, actor }: News,
   ): Promise<boolean> {
     const readAt = account?.authorizationChangedAt;
     if (account?.authorizationState === 'authorized') {
@@ -228,13 +262,14 @@ export class AccountsSyncService implements OnModuleInit {
       askedType: null,
       authorizedAt,
       changedAt,
+      actor,
     };
     await this.accounts.recordGrant(tx, grant, null);
     return true;
   }
 
   /** The list may have moved between its pages: an account is gone only when WeChat says so of this account. */
-  async #confirmAbsence(account: Account): Promise<Outcome> {
+  async #confirmAbsence(account: Account, actor: Actor): Promise<Outcome> {
     try {
       await this.#readInfo(account.appid);
       return 'unchanged';
@@ -246,7 +281,7 @@ export class AccountsSyncService implements OnModuleInit {
         this.accounts.recordUnauthorized(
           tx,
           account.appid,
-          this.clock.now(),
+          { actor, at: this.clock.now() },
           account.authorizationChangedAt,
         ),
       );

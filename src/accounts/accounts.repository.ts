@@ -25,6 +25,14 @@ export class AccountsRepository {
     return on.findOneBy(Account, { appid });
   }
 
+  /** Reads the account as it is now, and keeps others from changing it until the transaction ends. */
+  async findForUpdate(tx: Tx, appid: string): Promise<Account | null> {
+    const seen = await this.find(appid, tx);
+    // SQLite has one writer. Elsewhere, locking what is not there would hold up everybody who inserts beside it.
+    if (!seen || this.db.isSqlite) return seen;
+    return tx.findOne(Account, { where: { appid }, lock: { mode: 'pessimistic_write' } });
+  }
+
   findByProperty(
     tenantId: string,
     openidProperty: string,

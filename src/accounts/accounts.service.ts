@@ -1,22 +1,17 @@
 import { accountTypeOf, type AccountType, type AuthorizerDetails } from '@app/wechat';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 
+import type { Actor, AuditActor } from '../access/audit.service.js';
 import type { Caller } from '../access/roles.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { fromCursor, type Page, toPage } from '../common/paging.js';
-import type { Tx } from '../database/database.js';
-import type { AccountSummary, EventSubject } from '../events/event-types.js';
-import { EventsService } from '../events/events.service.js';
+import { Database, type Tx } from '../database/database.js';
 import { type HeldAccount, PushAccounts } from '../pushes/push-accounts.js';
 import { TokensService } from '../tokens/tokens.service.js';
-import {
-  type AccountDto,
-  type ListAccountsDto,
-  missingPermissions,
-  toAccountDto,
-} from './account.dto.js';
+import { type AccountDto, type ListAccountsDto, toAccountDto } from './account.dto.js';
 import type { Account } from './account.entity.js';
+import { AccountNews } from './account-news.js';
 import {
   type AccountFilter,
   type AccountScope,
@@ -36,21 +31,30 @@ export interface Grant {
   authorizedAt: Date;
   /** WeChat's time of the change, or an earlier one: see {@link Account.authorizationChangedAt}. */
   changedAt: Date;
+  /** Who brought it. */
+  actor: Actor;
 }
+
+const TOKEN_REFRESH: AuditActor = { type: 'system', name: 'token-refresh' };
 
 /** The accounts we hold: what clients see of them, and what authorizations and events change. */
 @Injectable()
 export class AccountsService implements OnModuleInit {
   constructor(
+    private readonly db: Database,
     private readonly accounts: AccountsRepository,
     private readonly tokens: TokensService,
-    private readonly events: EventsService,
+    private readonly news: AccountNews,
     private readonly pushAccounts: PushAccounts,
     private readonly clock: Clock,
   ) {}
 
   onModuleInit(): void {
     this.pushAccounts.register((appid) => this.#findReceiving(appid));
+    this.tokens.observe('authorizer', {
+      reauthorizationRequired: (tx, appid) => this.#requireReauthorization(tx, appid),
+      failing: (tx, appid, failure) => this.#tellTokenFailing(tx, appid, failure),
+    });
   }
 
   async list(caller: Caller, query: ListAccountsDto): Promise<Page<AccountDto>> {
@@ -103,9 +107,9 @@ export class AccountsService implements OnModuleInit {
     grant: Grant,
     openidProperty: string | null,
   ): Promise<{ tenantId: string | null }> {
-    const { appid, permissionIds, tenantId, authorizedAt, changedAt } = grant;
+    const { appid, permissionIds, tenantId, authorizedAt, changedAt, actor } = grant;
     const now = this.clock.now();
-    const before = await this.accounts.find(appid, tx);
+    const before = await this.accounts.findForUpdate(tx, appid);
     await this.accounts.insertOnce(tx, newAccount(grant, now));
     if (tenantId) await this.accounts.claim(tx, appid, tenantId);
     await this.accounts.update(tx, appid, {
@@ -116,37 +120,48 @@ export class AccountsService implements OnModuleInit {
       authorizationChangedAt: inWholeSeconds(changedAt),
       updatedAt: now,
     });
-    const account = await this.#getForUpdate(tx, appid);
-    if (openidProperty && account.tenantId === tenantId)
-      await this.#setFreeProperty(tx, account, openidProperty);
-    const isNews =
-      before?.authorizationState !== 'authorized' || before.tenantId !== account.tenantId;
-    if (isNews) await this.#tellAuthorized(tx, account);
-    else await this.tellChanges(tx, before);
+    const account = await this.#getWritten(tx, appid);
+    const isRequested = tenantId !== null && account.tenantId === tenantId;
+    await this.news.authorized(tx, before, account, { actor, isRequested });
+    if (openidProperty && isRequested)
+      await this.#setFreeProperty(tx, account, openidProperty, actor);
     return { tenantId: account.tenantId };
   }
 
   /** Tells of what is different now in an authorized account, in the transaction that changed it. */
-  async tellChanges(tx: Tx, before: Account): Promise<void> {
-    const after = await this.#getForUpdate(tx, before.appid);
-    const changed = TOLD_FIELDS.filter(
-      (field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]),
-    );
-    if (changed.length === 0 || after.authorizationState !== 'authorized') return;
-    await this.events.emit(tx, 'account.updated', subjectOf(after), {
-      ...summaryOf(after),
-      changed: changed.map((field) => (field === 'permissionIds' ? 'permissions' : field)),
-      gainedPermissionIds: without(after.permissionIds, before.permissionIds),
-      lostPermissionIds: without(before.permissionIds, after.permissionIds),
-    });
+  async tellChanges(tx: Tx, before: Account, actor: Actor): Promise<void> {
+    await this.news.changed(tx, before, await this.#getWritten(tx, before.appid), actor);
   }
 
-  async #tellAuthorized(tx: Tx, account: Account): Promise<void> {
-    await this.events.emit(tx, 'account.authorized', subjectOf(account), {
-      ...summaryOf(account),
-      authorizedAt: account.authorizedAt.toISOString(),
-      permissionIds: account.permissionIds,
-      missingPermissionIds: missingPermissions(account).map(({ id }) => id),
+  /** Whether the caller may give the account to a tenant: one that it sees, or that nobody holds. */
+  async isClaimable(caller: Caller, appid: string): Promise<boolean> {
+    const account = await this.accounts.find(appid);
+    return account !== null && mayClaim(account, caller);
+  }
+
+  /**
+   * Gives the account to a tenant, which may be another one than holds it. It is switched off on the way: whether it may
+   * be on is for its new holder's checks to say. A property that another account of the new holder has is taken off.
+   *
+   * @throws AppError `not_found`, for the account of another tenant than the caller names too
+   */
+  claim(caller: Caller, appid: string, tenantId: string): Promise<AccountDto> {
+    return this.db.write(async (tx) => {
+      const before = await this.accounts.findForUpdate(tx, appid);
+      if (!before || !mayClaim(before, caller)) throw new AppError('not_found');
+      if (before.tenantId === tenantId) return toAccountDto(before);
+      const { openidProperty } = before;
+      const holder =
+        openidProperty && (await this.accounts.findByProperty(tenantId, openidProperty, tx));
+      await this.accounts.update(tx, appid, {
+        tenantId,
+        enabled: false,
+        openidProperty: holder ? null : openidProperty,
+        updatedAt: this.clock.now(),
+      });
+      const after = await this.#getWritten(tx, appid);
+      await this.news.claimed(tx, before, after, caller);
+      return toAccountDto(after);
     });
   }
 
@@ -162,10 +177,10 @@ export class AccountsService implements OnModuleInit {
   async recordUnauthorized(
     tx: Tx,
     appid: string,
-    at: Date,
+    { actor, at }: { actor: Actor; at: Date },
     unchangedSince?: Date,
   ): Promise<boolean> {
-    const before = await this.accounts.find(appid, tx);
+    const before = await this.accounts.findForUpdate(tx, appid);
     const isApplied = await this.accounts.update(
       tx,
       appid,
@@ -178,29 +193,51 @@ export class AccountsService implements OnModuleInit {
       },
       unchangedSince,
     );
-    if (!isApplied) return false;
+    if (!before || !isApplied) return false;
     await this.tokens.drop(tx, appid);
     // The list and the event tell of the same cancellation, each with a time of its own.
-    if (before?.authorizationState === 'unauthorized') return true;
-    const account = await this.#getForUpdate(tx, appid);
-    await this.events.emit(tx, 'account.unauthorized', subjectOf(account), {
-      ...summaryOf(account),
-      unauthorizedAt: at.toISOString(),
-    });
+    if (before.authorizationState !== 'unauthorized')
+      await this.news.ended(tx, before, { actor, at }, 'unauthorized');
     return true;
   }
 
+  /** WeChat takes our credentials no more, though nobody told us that the authorization had ended. */
+  async #requireReauthorization(tx: Tx, appid: string): Promise<void> {
+    const before = await this.accounts.findForUpdate(tx, appid);
+    if (before?.authorizationState !== 'authorized') return;
+    const at = this.clock.now();
+    await this.accounts.update(tx, appid, {
+      authorizationState: 'reauthorization_required',
+      updatedAt: at,
+    });
+    await this.news.ended(tx, before, { actor: TOKEN_REFRESH, at }, 'reauthorization_required');
+  }
+
+  async #tellTokenFailing(
+    tx: Tx,
+    appid: string,
+    failure: { reason: string; failCount: number },
+  ): Promise<void> {
+    const account = await this.accounts.find(appid, tx);
+    if (account) await this.news.tokenFailing(tx, account, failure);
+  }
+
   /** Keeps what WeChat says of the account. The permissions of an ended authorization are not touched. */
-  async recordDetails(tx: Tx, appid: string, details: AuthorizerDetails): Promise<void> {
+  async recordDetails(
+    tx: Tx,
+    appid: string,
+    details: AuthorizerDetails,
+    actor: Actor,
+  ): Promise<void> {
     const now = this.clock.now();
-    const before = await this.accounts.find(appid, tx);
+    const before = await this.accounts.findForUpdate(tx, appid);
     if (!before) return;
     await this.accounts.update(tx, appid, {
       ...detailColumns(details),
       syncedAt: now,
       updatedAt: now,
     });
-    await this.tellChanges(tx, before);
+    await this.tellChanges(tx, before, actor);
   }
 
   /** Messages of an account that is switched off or no longer ours have no effect. */
@@ -210,45 +247,26 @@ export class AccountsService implements OnModuleInit {
     return isReceiving ? { originalId: account.originalId } : null;
   }
 
-  async #getForUpdate(tx: Tx, appid: string): Promise<Account> {
-    const account = await this.accounts.find(appid, tx);
-    if (!account) throw new TypeError('The account was inserted in this transaction.');
+  async #getWritten(tx: Tx, appid: string): Promise<Account> {
+    // As it is, not as it was when the transaction began to read: a write that changed nothing does not show it anew.
+    const account = await this.accounts.findForUpdate(tx, appid);
+    if (!account) throw new TypeError('The account was written in this transaction.');
     return account;
   }
 
   /** A property that was taken in the meantime is left out: the checks say that it is missing. */
-  async #setFreeProperty(tx: Tx, account: Account, openidProperty: string): Promise<void> {
+  async #setFreeProperty(
+    tx: Tx,
+    account: Account,
+    openidProperty: string,
+    actor: Actor,
+  ): Promise<void> {
     const { appid, tenantId } = account;
     if (account.openidProperty || !tenantId) return;
     if (await this.accounts.findByProperty(tenantId, openidProperty, tx)) return;
     await this.accounts.update(tx, appid, { openidProperty });
+    await this.news.propertySet(tx, account, openidProperty, actor);
   }
-}
-
-/** What an event about a changed account is for. */
-const TOLD_FIELDS = [
-  'permissionIds',
-  'accountType',
-  'subtype',
-  'nickname',
-  'avatarUrl',
-  'originalId',
-  'alias',
-  'principalName',
-  'verifyType',
-  'accountStatus',
-] as const satisfies (keyof Account)[];
-
-function subjectOf({ tenantId, appid }: Account): EventSubject {
-  return { tenantId, appid };
-}
-
-function summaryOf({ appid, accountType, nickname }: Account): AccountSummary {
-  return { appid, accountType, nickname };
-}
-
-function without(ids: readonly number[], others: readonly number[]): number[] {
-  return ids.filter((id) => !others.includes(id));
 }
 
 /** @returns null when the caller may see none of it */
@@ -259,6 +277,10 @@ function scopeOf(caller: Caller, unclaimed: boolean): AccountScope | null {
 
 function isVisible(account: Account, caller: Caller): boolean {
   return caller.allTenants || account.tenantId === caller.tenantId;
+}
+
+function mayClaim(account: Account, caller: Caller): boolean {
+  return account.tenantId === null || isVisible(account, caller);
 }
 
 /** WeChat's events have no milliseconds: one of the same second must not look older than a time of ours. */

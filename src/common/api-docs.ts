@@ -61,10 +61,20 @@ export class ProblemDto {
   wechat?: WechatRefusalDto;
 }
 
+/** What every guarded route may answer. */
+const COMMON = [
+  'api_key_missing',
+  'api_key_invalid',
+  'api_key_expired',
+  'role_too_small',
+  'too_many_requests',
+  'too_many_wrong_keys',
+] as const satisfies ProblemCode[];
+
 /** Documents the refusals of a route, with those that every guarded route has. */
 export function ApiProblems(...codes: ProblemCode[]): MethodDecorator & ClassDecorator {
   const byStatus = new Map<number, ProblemCode[]>();
-  for (const code of ['api_key_missing', 'api_key_invalid', 'role_too_small', ...codes] as const) {
+  for (const code of [...COMMON, ...codes]) {
     const { status } = PROBLEMS[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }

@@ -29,8 +29,8 @@ export const PROBLEMS = {
     status: 400,
     title: { zh: '请求头有误', en: 'A header is wrong' },
     detail: {
-      zh: 'X-Tenant-Id 应为 1–64 位小写字母、数字或连字符。',
-      en: 'X-Tenant-Id must be 1..64 lower-case letters, digits or hyphens.',
+      zh: 'X-Tenant-Id 应为 1–64 位小写字母、数字或连字符；Idempotency-Key 应为 1–255 个可打印的 ASCII 字符。',
+      en: 'X-Tenant-Id must be 1..64 lower-case letters, digits or hyphens; Idempotency-Key 1..255 printable ASCII characters.',
     },
   },
   api_key_missing: {
@@ -49,6 +49,14 @@ export const PROBLEMS = {
       en: 'Check that the key is complete. The first owner key is ADMIN_API_KEY, or was printed at the first start.',
     },
   },
+  api_key_expired: {
+    status: 401,
+    title: { zh: 'API 密钥已过期', en: 'The API key has expired' },
+    detail: {
+      zh: '请让 owner 用 POST /api/v1/api-keys 签发新密钥，换上后删除旧密钥。',
+      en: 'Have an owner make a new key with POST /api/v1/api-keys, use that one, and delete the old one.',
+    },
+  },
   role_too_small: {
     status: 403,
     title: { zh: '权限不足', en: 'The role is too small' },
@@ -63,6 +71,38 @@ export const PROBLEMS = {
     detail: {
       zh: '请检查地址与编号；也可能它属于其他租户。',
       en: 'Check the address and the id; it may also belong to another tenant.',
+    },
+  },
+  api_key_name_in_use: {
+    status: 409,
+    title: { zh: '密钥名称已被占用', en: 'The name of the key is in use' },
+    detail: {
+      zh: '该租户已有同名密钥，请换一个名称，或先删除旧密钥。',
+      en: 'The tenant has a key of this name. Choose another one, or delete the old key first.',
+    },
+  },
+  api_key_in_use_by_caller: {
+    status: 409,
+    title: { zh: '不能删除正在使用的密钥', en: 'A key cannot delete itself' },
+    detail: {
+      zh: '这正是本次请求所用的密钥。请先签发另一个 owner 密钥，再用它删除此密钥。',
+      en: 'This call is made with that very key. Make another owner key first, and delete this one with it.',
+    },
+  },
+  account_not_authorized: {
+    status: 409,
+    title: { zh: '账号未授权', en: 'The account has not authorized us' },
+    detail: {
+      zh: '该账号的授权已结束或从未授予接口权限。请用 POST /api/v1/authorizations 发起授权，由账号管理员扫码。',
+      en: 'Its authorization has ended or never held an API permission. Start one with POST /api/v1/authorizations and let its administrator scan.',
+    },
+  },
+  reauthorization_required: {
+    status: 409,
+    title: { zh: '需要重新授权', en: 'A new authorization is needed' },
+    detail: {
+      zh: '微信不再接受该账号的凭据。请用 POST /api/v1/authorizations（带上 appid）发起授权，由账号管理员重新扫码。',
+      en: 'WeChat no longer takes the credentials of the account. Start an authorization with POST /api/v1/authorizations and its `appid`, and let its administrator scan again.',
     },
   },
   openid_property_in_use: {
@@ -97,6 +137,14 @@ export const PROBLEMS = {
       en: 'Only work whose `state` is `dead` can be tried again. Refresh the list.',
     },
   },
+  idempotency_key_in_progress: {
+    status: 409,
+    title: { zh: '相同请求正在处理', en: 'The same request is still running' },
+    detail: {
+      zh: '使用此 Idempotency-Key 的第一个请求尚未结束，请按 Retry-After 稍后用同一个键重试。',
+      en: 'The first request with this Idempotency-Key has not ended. Try again with the same key after `Retry-After`.',
+    },
+  },
   body_too_large: {
     status: 413,
     title: { zh: '请求体过大', en: 'The body is too large' },
@@ -110,12 +158,36 @@ export const PROBLEMS = {
       en: 'Send Content-Type: application/json.',
     },
   },
+  idempotency_key_reused: {
+    status: 422,
+    title: { zh: 'Idempotency-Key 已用于其他请求', en: 'The Idempotency-Key was used before' },
+    detail: {
+      zh: '24 小时内，此键已用于方法、地址或请求体不同的请求。重试请原样重发；新的请求请换一个键。',
+      en: 'Within 24 hours the key was used for a request with another method, address or body. Send a retry unchanged, and a new request with a new key.',
+    },
+  },
   validation_failed: {
     status: 422,
     title: { zh: '请求内容有误', en: 'The body has wrong fields' },
     detail: {
       zh: '请按 errors 中的说明修改后重试。',
       en: 'Correct what `errors` names and try again.',
+    },
+  },
+  too_many_requests: {
+    status: 429,
+    title: { zh: '请求过于频繁', en: 'Too many requests' },
+    detail: {
+      zh: '该密钥的请求过快，请在 Retry-After 秒后重试，并降低频率。',
+      en: 'This key sends requests too fast. Try again after Retry-After seconds, and more slowly.',
+    },
+  },
+  too_many_wrong_keys: {
+    status: 429,
+    title: { zh: '无效密钥过多', en: 'Too many wrong API keys' },
+    detail: {
+      zh: '来自该地址的无效密钥过多。请检查所用密钥，在 Retry-After 秒后重试。',
+      en: 'Too many wrong keys came from this address. Check the key, and try again after Retry-After seconds.',
     },
   },
   internal_error: {
@@ -135,6 +207,14 @@ export const PROBLEMS = {
     status: 503,
     title: { zh: '数据库暂时不可用', en: 'The database is away' },
     detail: { zh: '请稍后重试。', en: 'Try again in a moment.' },
+  },
+  token_unavailable: {
+    status: 503,
+    title: { zh: '暂时取不到令牌', en: 'There is no token for now' },
+    detail: {
+      zh: '微信暂时没有给出访问令牌，服务会自动重试。请稍后再试；如持续失败，请查看日志中的 token.refresh_failed。',
+      en: 'WeChat gives no access token for now, and it is tried again by itself. Try later; if it keeps failing, look for token.refresh_failed in the log.',
+    },
   },
   component_ticket_missing: {
     status: 503,
@@ -170,6 +250,8 @@ export class AppError extends Error {
   constructor(
     readonly code: ProblemCode,
     readonly fields: readonly FieldError[] = [],
+    /** When the caller may come again, where that is known. */
+    readonly retryAfterSeconds: number | null = null,
   ) {
     super(code);
   }

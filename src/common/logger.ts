@@ -21,7 +21,10 @@ export class Logger implements LoggerService {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
       // A fresh object each time: pino writes the line's own fields into it.
-      mixin: () => ({ ...requestContext.getStore() }),
+      mixin: () => {
+        const requestId = requestContext.getStore()?.requestId;
+        return requestId === undefined ? {} : { requestId };
+      },
     });
   }
 

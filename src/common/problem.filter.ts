@@ -15,6 +15,13 @@ import { AppError, type FieldError, type ProblemCode, PROBLEMS } from './app-err
 import { errorFields, Logger } from './logger.js';
 import { inLang, type Lang, pickLang } from './text.js';
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Why it was refused, once it was. */
+    problemCode?: ProblemCode;
+  }
+}
+
 /** Where a push comes in: every refusal there has an empty body. */
 const PUSH_DOORS = '/wechat/';
 
@@ -37,8 +44,11 @@ export class ProblemFilter implements ExceptionFilter {
     if (status >= 500) {
       this.logger.error('request.failed', { code, ...errorFields(error) });
     }
+    request.problemCode = code;
     if (reply.sent || reply.raw.headersSent) return;
     if (status === 401) void reply.header('www-authenticate', 'Bearer');
+    if (error instanceof AppError && error.retryAfterSeconds !== null)
+      void reply.header('retry-after', error.retryAfterSeconds);
     if (request.url.startsWith(PUSH_DOORS)) {
       void reply.status(status).send();
       return;

@@ -1,6 +1,7 @@
 import { WechatApiError, WechatUnavailableError } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
 
+import type { AuditActor } from '../access/audit.service.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
@@ -15,6 +16,8 @@ import type { Authorization } from './authorization.entity.js';
 import { AuthorizationsRepository } from './authorizations.repository.js';
 import { AuthorizationsService, type AuthorizationView } from './authorizations.service.js';
 import { digest } from './digest.js';
+
+const CALLBACK_PAGE: AuditActor = { type: 'page', name: 'authorization-callback' };
 
 /** What the browser that came back from WeChat is told. */
 export type CallbackOutcome =
@@ -65,6 +68,7 @@ export class AuthorizationCompletion {
   /** WeChat's `authorized` or `updateauthorized` event. Throws when it should be tried again later. */
   async completeByPush(
     push: {
+      kind: string;
       appid: string;
       authorizationCode: string;
       preAuthCode: string | null;
@@ -74,6 +78,7 @@ export class AuthorizationCompletion {
   ): Promise<void> {
     const { appid } = push;
     const changedAt = new Date(push.createTime * 1000);
+    const actor: AuditActor = { type: 'wechat', name: push.kind };
     const found = push.preAuthCode
       ? await this.authorizations.findByPreAuthCode(digest(push.preAuthCode))
       : null;
@@ -94,22 +99,23 @@ export class AuthorizationCompletion {
       }
       try {
         const issued = await this.exchange.redeemPushed(push.authorizationCode, appid);
-        await this.recorder.record(issued, row, changedAt, finish);
+        await this.recorder.record(issued, row, { changedAt, actor, finish });
       } catch (error) {
         if (!isFinal(error)) throw error;
         this.logger.warn('authorization.exchange_failed', { appid, ...errorFields(error) });
-        if (row) await this.recorder.fail(row, error);
+        if (row) await this.recorder.fail(row, error, { actor, finish });
       }
     });
   }
 
   /** WeChat's `unauthorized` event. One from before the present authorization changes nothing. */
   async recordUnauthorized(
-    push: { appid: string; createTime: number },
+    push: { kind: string; appid: string; createTime: number },
     { finish }: Pick<PushContext, 'finish'>,
   ): Promise<void> {
     const { appid } = push;
     const at = new Date(push.createTime * 1000);
+    const actor: AuditActor = { type: 'wechat', name: push.kind };
     await this.turns.run(appid, async () => {
       const account = await this.accounts.find(appid);
       if (!account || account.authorizationChangedAt > at) {
@@ -118,7 +124,8 @@ export class AuthorizationCompletion {
       }
       await this.db.write(async (tx) => {
         await finish(tx);
-        await this.accounts.recordUnauthorized(tx, appid, at, account.authorizationChangedAt);
+        const readAt = account.authorizationChangedAt;
+        await this.accounts.recordUnauthorized(tx, appid, { actor, at }, readAt);
       });
       this.logger.info('account.unauthorized', { appid });
     });
@@ -132,11 +139,11 @@ export class AuthorizationCompletion {
         findAccount: () => this.#findLostAccount(row),
       });
       // The scan came after this row was made: an earlier time, so that no later event is taken for older.
-      await this.recorder.record(issued, row, row.createdAt);
+      await this.recorder.record(issued, row, { changedAt: row.createdAt, actor: CALLBACK_PAGE });
     } catch (error) {
       this.logger.warn('authorization.exchange_failed', errorFields(error));
       if (!isFinal(error)) return { kind: 'try_again', view: await this.viewer.view(row) };
-      await this.recorder.fail(row, error);
+      await this.recorder.fail(row, error, { actor: CALLBACK_PAGE });
     }
     const finished = (await this.authorizations.find(row.id)) ?? row;
     return { kind: 'result', view: await this.viewer.view(finished) };

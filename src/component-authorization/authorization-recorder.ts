@@ -1,6 +1,7 @@
 import { WechatApiError } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
 
+import { type AuditActor, AuditService } from '../access/audit.service.js';
 import { AccountsSyncService } from '../accounts/accounts-sync.service.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { Clock } from '../common/clock.js';
@@ -15,6 +16,14 @@ import type { FailureCode } from './failures.js';
 
 const CODE_EXPIRED = 61010;
 
+/** What an authorization is recorded for. */
+export interface Occasion {
+  /** The browser that came back, or WeChat's event. */
+  actor: AuditActor;
+  /** Ends the handling of the event, in the same transaction. */
+  finish?: (tx: Tx) => Promise<void>;
+}
+
 /** Writes down how an authorization ended. */
 @Injectable()
 export class AuthorizationRecorder {
@@ -24,6 +33,7 @@ export class AuthorizationRecorder {
     private readonly accounts: AccountsService,
     private readonly accountsSync: AccountsSyncService,
     private readonly tokens: TokensService,
+    private readonly audit: AuditService,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
@@ -31,20 +41,19 @@ export class AuthorizationRecorder {
   /**
    * Tokens, account and result in one transaction: a token that WeChat gave out once is never half kept.
    *
-   * @param finish ends what asked for it, in the same transaction
+   * @param changedAt WeChat's time of the authorization, or an earlier one
    */
   async record(
     issued: IssuedAuthorization,
     row: Authorization | null,
-    changedAt: Date,
-    finish: (tx: Tx) => Promise<void> = () => Promise.resolve(),
+    { changedAt, actor, finish }: Occasion & { changedAt: Date },
   ): Promise<void> {
     const { appid, permissionIds } = issued;
     const isWrongAccount = row !== null && row.onlyAppid !== null && row.onlyAppid !== appid;
     const tenantId = row && !isWrongAccount ? row.tenantId : null;
     const now = this.clock.now();
     await this.db.write(async (tx) => {
-      await finish(tx);
+      await finish?.(tx);
       await this.tokens.store(tx, appid, 'authorizer', {
         ...(issued.accessToken && {
           accessToken: issued.accessToken,
@@ -52,6 +61,9 @@ export class AuthorizationRecorder {
         }),
         refreshToken: issued.refreshToken,
       });
+      // Another process has recorded the same scan since the row was read: the account is as that one left it.
+      if (row && row.appid !== appid && (await this.authorizations.isEndedWith(tx, row.id, appid)))
+        return;
       const askedType = row && row.accountType !== 'any' ? row.accountType : null;
       const holder = await this.accounts.recordGrant(
         tx,
@@ -62,6 +74,7 @@ export class AuthorizationRecorder {
           askedType,
           authorizedAt: row ? now : changedAt,
           changedAt,
+          actor,
         },
         tenantId && (row?.openidProperty ?? null),
       );
@@ -72,13 +85,16 @@ export class AuthorizationRecorder {
         : holder.tenantId !== tenantId
           ? 'account_held_elsewhere'
           : null;
-      await this.authorizations.finish(tx, row.id, {
+      const isEnded = await this.authorizations.finish(tx, row.id, {
         status: failureCode ? 'failed' : 'completed',
         appid,
         failureCode,
         failureErrcode: null,
         finishedAt: now,
       });
+      // Of an account that it does not hold the asker learns nothing.
+      const shown = holder.tenantId === row.tenantId ? appid : null;
+      if (isEnded) await this.#recordEnd(tx, row, actor, { appid: shown, failureCode });
     });
     crashPoint('authorization.recorded');
     this.logger.info('account.authorized', { appid, isAskedFor: row !== null });
@@ -94,18 +110,37 @@ export class AuthorizationRecorder {
     }
   }
 
-  /** The code cannot be redeemed. A completed authorization stays completed. */
-  async fail(row: Authorization, error: unknown): Promise<void> {
+  /** The code cannot be redeemed. An authorization that has ended stays as it is. */
+  async fail(row: Authorization, error: unknown, { actor, finish }: Occasion): Promise<void> {
     const failureErrcode = error instanceof WechatApiError ? error.errcode : null;
-    await this.db.write((tx) =>
-      this.authorizations.finish(tx, row.id, {
-        status: 'failed',
-        appid: null,
-        failureCode: failureCodeOf(error),
+    const failureCode = failureCodeOf(error);
+    await this.db.write(async (tx) => {
+      await finish?.(tx);
+      const isFailed = await this.authorizations.fail(tx, row.id, {
+        failureCode,
         failureErrcode,
         finishedAt: this.clock.now(),
-      }),
-    );
+      });
+      if (isFailed)
+        await this.#recordEnd(tx, row, actor, { appid: null, failureCode, failureErrcode });
+    });
+  }
+
+  async #recordEnd(
+    tx: Tx,
+    { id, tenantId, onlyAppid }: Authorization,
+    actor: AuditActor,
+    how: { appid: string | null; failureCode: FailureCode | null; failureErrcode?: number | null },
+  ): Promise<void> {
+    const isFailed = how.failureCode !== null;
+    await this.audit.record(tx, {
+      actor,
+      action: isFailed ? 'authorization.failed' : 'authorization.completed',
+      target: id,
+      tenantId,
+      outcome: isFailed ? 'failed' : 'succeeded',
+      detail: { onlyAppid, ...how },
+    });
   }
 }
 

@@ -39,8 +39,13 @@ export class AuthorizationsRepository {
     return new Set(rows.flatMap(({ appid }) => appid ?? []));
   }
 
-  async insert(row: Authorization): Promise<void> {
-    await this.db.write((tx) => tx.insert(Authorization, row));
+  /** Whether it has ended with this account, whatever came of it. */
+  isEndedWith(tx: Tx, id: string, appid: string): Promise<boolean> {
+    return tx.existsBy(Authorization, { id, appid });
+  }
+
+  async insert(tx: Tx, row: Authorization): Promise<void> {
+    await tx.insert(Authorization, row);
   }
 
   /**
@@ -60,7 +65,7 @@ export class AuthorizationsRepository {
     await this.db.write((tx) => tx.update(Authorization, { id }, { answerLostAt }));
   }
 
-  /** A completed authorization stays completed. */
+  /** A completed authorization stays completed. @returns false when it was */
   async finish(
     tx: Tx,
     id: string,
@@ -68,7 +73,22 @@ export class AuthorizationsRepository {
       Authorization,
       'status' | 'appid' | 'failureCode' | 'failureErrcode' | 'finishedAt'
     >,
-  ): Promise<void> {
-    await tx.update(Authorization, { id, status: Not('completed') }, values);
+  ): Promise<boolean> {
+    const { affected } = await tx.update(Authorization, { id, status: Not('completed') }, values);
+    return affected === 1;
+  }
+
+  /** @returns false when it had ended already */
+  async fail(
+    tx: Tx,
+    id: string,
+    values: Pick<Authorization, 'failureCode' | 'failureErrcode' | 'finishedAt'>,
+  ): Promise<boolean> {
+    const { affected } = await tx.update(
+      Authorization,
+      { id, status: 'pending' },
+      { ...values, status: 'failed' },
+    );
+    return affected === 1;
   }
 }

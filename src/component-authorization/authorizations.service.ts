@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
 
-import { SecretBox } from '@app/secret-box';
+import { type SecretBinding, SecretBox } from '@app/secret-box';
 import { authorizationPageUrl, mobileAuthorizationPageUrl } from '@app/wechat';
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 
 import { Env } from '../../config/env.js';
+import { AuditService } from '../access/audit.service.js';
 import type { Caller } from '../access/roles.js';
 import type { Account } from '../accounts/account.entity.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { Logger } from '../common/logger.js';
+import { Database } from '../database/database.js';
+import { SealedColumns } from '../database/sealed-columns.js';
 import type { AskedType, Authorization } from './authorization.entity.js';
 import { AuthorizationsRepository } from './authorizations.repository.js';
 import { ComponentService } from './component.service.js';
@@ -18,6 +21,8 @@ import { digest } from './digest.js';
 import type { FailureCode } from './failures.js';
 
 const AUTH_TYPES = { official_account: 1, mini_program: 2, any: 3 } as const;
+
+type SealedField = 'stateToken' | 'preAuthCode';
 
 export interface NewAuthorization {
   accountType: AskedType;
@@ -35,16 +40,33 @@ export interface AuthorizationView {
 
 /** What clients and pages see of authorizations, and how one begins. */
 @Injectable()
-export class AuthorizationsService {
+export class AuthorizationsService implements OnModuleInit {
   constructor(
     private readonly env: Env,
+    private readonly db: Database,
     private readonly authorizations: AuthorizationsRepository,
     private readonly component: ComponentService,
     private readonly accounts: AccountsService,
+    private readonly audit: AuditService,
     private readonly secrets: SecretBox,
+    private readonly sealed: SealedColumns,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
+
+  onModuleInit(): void {
+    const authorization = { table: 'authorization', idColumn: 'id' };
+    this.sealed.register({
+      ...authorization,
+      column: 'state_token',
+      binding: (id) => bindingOf(id, 'stateToken'),
+    });
+    this.sealed.register({
+      ...authorization,
+      column: 'pre_auth_code',
+      binding: (id) => bindingOf(id, 'preAuthCode'),
+    });
+  }
 
   /**
    * Prepares an authorization. It ends with its pre-auth code, half an hour as a rule.
@@ -69,12 +91,9 @@ export class AuthorizationsService {
       accountType,
       onlyAppid: appid,
       openidProperty,
-      stateToken: this.secrets.seal(state, { owner: `authorization:${id}`, field: 'stateToken' }),
+      stateToken: this.secrets.seal(state, bindingOf(id, 'stateToken')),
       stateHash: digest(state),
-      preAuthCode: this.secrets.seal(preAuthCode, {
-        owner: `authorization:${id}`,
-        field: 'preAuthCode',
-      }),
+      preAuthCode: this.secrets.seal(preAuthCode, bindingOf(id, 'preAuthCode')),
       preAuthCodeHash: digest(preAuthCode),
       authCodeHash: null,
       answerLostAt: null,
@@ -86,7 +105,16 @@ export class AuthorizationsService {
       expiresAt: new Date(now.getTime() + expiresInSeconds * 1000),
       finishedAt: null,
     };
-    await this.authorizations.insert(row);
+    await this.db.write(async (tx) => {
+      await this.authorizations.insert(tx, row);
+      await this.audit.record(tx, {
+        actor: caller,
+        action: 'authorization.started',
+        target: id,
+        tenantId,
+        detail: { accountType, onlyAppid: appid, openidProperty },
+      });
+    });
     this.logger.info('authorization.created', {
       tenantId,
       accountType,
@@ -118,8 +146,8 @@ export class AuthorizationsService {
 
   /** The addresses of WeChat's pages for an authorization that is pending. */
   scanPages(row: Authorization): { scanUrl: string; phoneUrl: string } {
-    const open = (field: 'stateToken' | 'preAuthCode'): string =>
-      this.secrets.open(row[field], { owner: `authorization:${row.id}`, field });
+    const open = (field: SealedField): string =>
+      this.secrets.open(row[field], bindingOf(row.id, field));
     const page = {
       componentAppid: this.component.appid,
       preAuthCode: open('preAuthCode'),
@@ -145,6 +173,10 @@ export class AuthorizationsService {
       failure: row.failureCode && { code: row.failureCode, errcode: row.failureErrcode },
     };
   }
+}
+
+function bindingOf(id: string, field: SealedField): SecretBinding {
+  return { owner: `authorization:${id}`, field };
 }
 
 /** 256 random bits, 43 characters. */

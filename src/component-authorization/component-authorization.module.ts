@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 
+import { AccessModule } from '../access/access.module.js';
 import { AccountsModule } from '../accounts/accounts.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { PushesModule } from '../pushes/pushes.module.js';
@@ -24,6 +25,7 @@ import { ReleaseTest } from './release-test.js';
 @Module({
   imports: [
     TypeOrmModule.forFeature([Authorization, ComponentTicket]),
+    AccessModule,
     AccountsModule,
     EventsModule,
     PushesModule,

@@ -1,7 +1,7 @@
 import { Controller, Get, Headers, HttpCode, Post } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 
-import { RequireRole } from '../access/roles.js';
+import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
 import { ApiProblems } from '../common/api-docs.js';
 import { inLang, pickLang } from '../common/text.js';
 import { ComponentDto } from './component.dto.js';
@@ -40,7 +40,7 @@ export class ComponentController {
   })
   @ApiAcceptedResponse({ description: '微信已受理 / WeChat has taken the request' })
   @ApiProblems('wechat_error', 'wechat_unavailable')
-  async requestTicketPush(): Promise<void> {
-    await this.component.requestTicketPush();
+  async requestTicketPush(@CurrentCaller() caller: Caller): Promise<void> {
+    await this.component.requestTicketPush(caller);
   }
 }

@@ -10,14 +10,18 @@ import {
 import { Injectable, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 
 import { Env } from '../../config/env.js';
+import { AuditService } from '../access/audit.service.js';
+import type { Caller } from '../access/roles.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { errorFields, Logger } from '../common/logger.js';
 import type { Text } from '../common/text.js';
 import { Database } from '../database/database.js';
+import { SealedColumns } from '../database/sealed-columns.js';
 import { EventsService } from '../events/events.service.js';
 import { PushHandlers } from '../pushes/push-handlers.js';
-import { type IssuedToken, TokensService } from '../tokens/tokens.service.js';
+import type { IssuedToken } from '../tokens/token-sources.js';
+import { TokensService } from '../tokens/tokens.service.js';
 import type { ComponentTicket } from './component-ticket.entity.js';
 import { ComponentTicketsRepository } from './component-tickets.repository.js';
 
@@ -51,8 +55,10 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
     private readonly tokens: TokensService,
     private readonly handlers: PushHandlers,
     private readonly events: EventsService,
+    private readonly audit: AuditService,
     private readonly wechat: WechatHttp,
     private readonly secrets: SecretBox,
+    private readonly sealed: SealedColumns,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
@@ -62,11 +68,17 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
   }
 
   async onModuleInit(): Promise<void> {
+    this.sealed.register({
+      table: 'component_ticket',
+      idColumn: 'appid',
+      column: 'ticket',
+      binding: ticketBinding,
+    });
     await this.db.write(async (tx) => {
       await this.tickets.insertEmpty(tx, this.appid);
       await this.tokens.ensure(tx, this.appid, 'component');
     });
-    this.tokens.registerFetcher('component', () => this.#fetchToken());
+    this.tokens.registerSource('component', { fetch: () => this.#fetchToken() });
     this.handlers.register('component_verify_ticket', (push) => this.#keepTicket(push));
   }
 
@@ -86,10 +98,16 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
   }
 
   /** Asks WeChat to push the ticket again, whatever its age. */
-  async requestTicketPush(): Promise<void> {
-    const { appid, appSecret } = this.env.component;
-    await startPushTicket(this.wechat, { componentAppid: appid, componentSecret: appSecret });
-    this.logger.info('component.ticket_push_requested');
+  async requestTicketPush(caller: Caller): Promise<void> {
+    await this.#startPush();
+    await this.db.write((tx) =>
+      this.audit.record(tx, {
+        actor: caller,
+        action: 'component.ticket_push_requested',
+        target: this.appid,
+        tenantId: null,
+      }),
+    );
   }
 
   /** Warns of a late ticket and has it pushed again, with growing pauses. Called every minute; never rejects. */
@@ -166,7 +184,13 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
     const last = row.restartRequestedAt?.getTime();
     if (last !== undefined && now.getTime() < last + restartWait(row)) return;
     if (await this.db.write((tx) => this.tickets.claimRestart(tx, row, now)))
-      await this.requestTicketPush();
+      await this.#startPush();
+  }
+
+  async #startPush(): Promise<void> {
+    const { appid, appSecret } = this.env.component;
+    await startPushTicket(this.wechat, { componentAppid: appid, componentSecret: appSecret });
+    this.logger.info('component.ticket_push_requested');
   }
 
   async #fetchToken(): Promise<IssuedToken> {

@@ -8,6 +8,7 @@ import { Env } from '../../config/env.js';
 import { Database } from './database.js';
 import { type InstanceLock, lockInstance } from './instance-lock.js';
 import { openReader, openWriter } from './open-database.js';
+import { SealedColumns } from './sealed-columns.js';
 import { openSecretBox } from './secret-keys.js';
 import { isStorageAway } from './storage-away.js';
 import { SystemValue } from './system-value.entity.js';
@@ -76,8 +77,9 @@ class DatabaseShutdown implements OnApplicationShutdown {
       useFactory: (writer: DataSource, reader: DataSource) => new Database(writer, reader),
     },
     { provide: SecretBox, inject: [Env, Database], useFactory: openSecretBox },
+    SealedColumns,
     DatabaseShutdown,
   ],
-  exports: [Database, SecretBox],
+  exports: [Database, SealedColumns, SecretBox],
 })
 export class DatabaseModule {}

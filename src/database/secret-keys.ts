@@ -5,6 +5,7 @@ import {
   generateKeyRing,
   KeyRingError,
   parseKeyRing,
+  type SecretBinding,
   SecretBox,
   SecretBoxError,
 } from '@app/secret-box';
@@ -13,10 +14,19 @@ import { Env } from '../../config/env.js';
 import { errorCode } from '../common/error-code.js';
 import { StartupError } from '../common/startup-error.js';
 import type { Database } from './database.js';
+import type { SealedColumn } from './sealed-columns.js';
 import { SystemValue } from './system-value.entity.js';
 
 const CHECK = 'secret_keys_check';
-const BINDING = { owner: `system_value:${CHECK}`, field: 'value' };
+const BINDING = bindingOf(CHECK);
+
+/** Where what proves the keys stands. It must not change keys before everything else has: a start trusts it. */
+export const KEYS_CHECK: SealedColumn = {
+  table: 'system_value',
+  idColumn: 'name',
+  column: 'value',
+  binding: bindingOf,
+};
 
 /**
  * Makes the secret box from `SECRET_KEYS`, or from the file that the embedded shape keeps beside its database,
@@ -44,6 +54,10 @@ export async function openSecretBox(env: Env, db: Database): Promise<SecretBox> 
   const kept = await db.write((tx) => tx.findOneByOrFail(SystemValue, { name: CHECK }));
   checkOpens(box, kept.value);
   return box;
+}
+
+function bindingOf(name: string): SecretBinding {
+  return { owner: `system_value:${name}`, field: 'value' };
 }
 
 function checkOpens(box: SecretBox, sealed: string): void {

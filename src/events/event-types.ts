@@ -18,13 +18,23 @@ export interface EventPayloads {
     missingPermissionIds: number[];
   };
   'account.updated': AccountSummary & {
-    /** The fields of the account that are different now, e.g. `permissions`, `nickname`. */
+    /** The fields of the account that are different now, e.g. `permissions`, `nickname`; `tenant`: it is yours no more. */
     changed: string[];
     /** Permission sets that came and went. */
     gainedPermissionIds: number[];
     lostPermissionIds: number[];
   };
-  'account.unauthorized': AccountSummary & { unauthorizedAt: string };
+  'account.unauthorized': AccountSummary & {
+    unauthorizedAt: string;
+    /** Cancelled by the administrator, or WeChat no longer takes our credentials; both need a new authorization. */
+    state: 'unauthorized' | 'reauthorization_required';
+  };
+  'token.failing': AccountSummary & {
+    /** What WeChat, or the way to it, says. */
+    reason: string;
+    /** Refreshes that have failed one after the other. */
+    failCount: number;
+  };
   'component.ticket_late': {
     componentAppid: string;
     state: 'late' | 'expired' | 'missing';
@@ -38,6 +48,7 @@ export const EVENT_VERSIONS: Readonly<Record<EventType, number>> = {
   'account.authorized': 1,
   'account.updated': 1,
   'account.unauthorized': 1,
+  'token.failing': 1,
   'component.ticket_late': 1,
 };
 
@@ -50,12 +61,16 @@ export const EVENT_MEANINGS: Readonly<Record<EventType, Text>> = {
     en: 'An account has authorized us, for the first time or again.',
   },
   'account.updated': {
-    zh: '已授权账号的权限或资料发生变化。',
-    en: 'The permissions or details of an authorized account have changed.',
+    zh: '已授权账号的权限或资料发生变化；changed 为 tenant 表示账号已由平台移交，不再属于本租户。',
+    en: 'The permissions or details of an authorized account have changed; `tenant` in `changed`: the platform has given it to somebody else.',
   },
   'account.unauthorized': {
-    zh: '账号在微信侧取消了授权。',
-    en: 'The administrator has cancelled the authorization at WeChat.',
+    zh: '账号在微信侧取消了授权，或微信不再接受我们的凭据（state）；都需要重新授权。',
+    en: 'The authorization was cancelled at WeChat, or WeChat no longer takes our credentials (`state`): both need a new one.',
+  },
+  'token.failing': {
+    zh: '账号令牌连续多次刷新失败；服务会继续重试。',
+    en: 'Refreshing an account’s token keeps failing; it is tried again by itself.',
   },
   'component.ticket_late': {
     zh: '超过 30 分钟没有收到新的 ticket（仅 owner 可见）。',

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 
+import { AccessModule } from '../access/access.module.js';
 import { ComponentAuthorizationModule } from '../component-authorization/component-authorization.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { PushesModule } from '../pushes/pushes.module.js';
@@ -12,7 +13,7 @@ import { WorkController } from './work.controller.js';
 
 /** What supervisors and operators look at. */
 @Module({
-  imports: [ComponentAuthorizationModule, EventsModule, PushesModule, TokensModule],
+  imports: [AccessModule, ComponentAuthorizationModule, EventsModule, PushesModule, TokensModule],
   controllers: [HealthController, MetricsController, WorkController],
   providers: [Diagnosis, Readings],
 })

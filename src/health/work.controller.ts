@@ -7,7 +7,8 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 
-import { RequireRole } from '../access/roles.js';
+import { AuditService } from '../access/audit.service.js';
+import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
 import { ApiProblems } from '../common/api-docs.js';
 import { WorkQueue } from '../queue/work-queue.js';
 import { ListWorkDto, toWorkDto, WorkPageDto } from './work.dto.js';
@@ -16,7 +17,10 @@ import { ListWorkDto, toWorkDto, WorkPageDto } from './work.dto.js';
 @ApiTags('运维 Operations')
 @Controller('api/v1/work')
 export class WorkController {
-  constructor(private readonly work: WorkQueue) {}
+  constructor(
+    private readonly work: WorkQueue,
+    private readonly audit: AuditService,
+  ) {}
 
   @Get()
   @RequireRole('owner')
@@ -40,7 +44,15 @@ export class WorkController {
   @ApiParam({ name: 'id', example: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001' })
   @ApiNoContentResponse()
   @ApiProblems('not_found', 'work_not_dead')
-  async retry(@Param('id') id: string): Promise<void> {
-    await this.work.revive(id);
+  async retry(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
+    await this.work.revive(id, (tx, { kind, appid }) =>
+      this.audit.record(tx, {
+        actor: caller,
+        action: 'work.retried',
+        target: id,
+        tenantId: null,
+        detail: { kind, appid },
+      }),
+    );
   }
 }

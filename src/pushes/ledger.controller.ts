@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 
-import { RequireRole } from '../access/roles.js';
+import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
 import { ApiProblems } from '../common/api-docs.js';
 import {
   ListPushesDto,
@@ -42,8 +42,11 @@ export class LedgerController {
   })
   @ApiOkResponse({ type: RedrivenDto })
   @ApiProblems('validation_failed')
-  async redriveAll(@Body() filter: RedrivePushesDto): Promise<RedrivenDto> {
-    return { redriven: await this.ledger.redriveAll(filter) };
+  async redriveAll(
+    @CurrentCaller() caller: Caller,
+    @Body() filter: RedrivePushesDto,
+  ): Promise<RedrivenDto> {
+    return { redriven: await this.ledger.redriveAll(caller, filter) };
   }
 
   @Post(':id/redrive')
@@ -53,8 +56,8 @@ export class LedgerController {
   @ApiParam({ name: 'id', example: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001' })
   @ApiOkResponse({ type: RedrivenDto })
   @ApiProblems('not_found', 'push_not_parked')
-  async redrive(@Param('id') id: string): Promise<RedrivenDto> {
-    await this.ledger.redrive(id);
+  async redrive(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<RedrivenDto> {
+    await this.ledger.redrive(caller, id);
     return { redriven: 1 };
   }
 }

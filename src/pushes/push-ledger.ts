@@ -4,15 +4,20 @@ import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@
 import pLimit from 'p-limit';
 
 import { Env } from '../../config/env.js';
+import { AuditService } from '../access/audit.service.js';
+import type { Caller } from '../access/roles.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { crashPoint } from '../common/crash-point.js';
+import { firstIdOf } from '../common/first-id.js';
 import { inTime } from '../common/in-time.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { fromCursor, type Page, toPage } from '../common/paging.js';
+import { requestContext } from '../common/request-context.js';
 import { STOP_WITHIN_MS } from '../common/stop.js';
 import { Database, type Tx } from '../database/database.js';
 import { GroupCommit } from '../database/group-commit.js';
+import { SealedColumns } from '../database/sealed-columns.js';
 import { Heartbeat } from '../queue/heartbeat.js';
 import { LeaseLostError } from '../queue/lease-lost.error.js';
 import { LeasedSchedule } from '../queue/leased-schedule.js';
@@ -83,6 +88,8 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     private readonly heartbeat: Heartbeat,
     private readonly schedule: LeasedSchedule,
     private readonly secrets: SecretBox,
+    private readonly audit: AuditService,
+    private readonly sealed: SealedColumns,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {
@@ -108,6 +115,12 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   onModuleInit(): void {
+    this.sealed.register({
+      table: 'push',
+      idColumn: 'id',
+      column: 'content',
+      binding: contentOf,
+    });
     this.schedule.every('sweep-pushes', SWEEP_SECONDS, () => this.sweep());
     this.schedule.every('purge-pushes', PURGE_SECONDS, () => this.purge());
   }
@@ -170,17 +183,28 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
    *
    * @throws AppError `not_found`, `push_not_parked`
    */
-  async redrive(id: string): Promise<void> {
-    const isParked = (await this.pushes.unpark({ id }, this.clock.now())) > 0;
-    const row = await this.pushes.find(id);
-    if (!row) throw new AppError('not_found');
-    if (!isParked) throw new AppError('push_not_parked');
-    await this.#takeOver(row);
+  async redrive(caller: Caller, id: string): Promise<void> {
+    const row = await this.db.write(async (tx) => {
+      const isParked = (await this.pushes.unpark(tx, { id }, this.clock.now())) > 0;
+      const found = await this.pushes.find(id, tx);
+      if (!found) throw new AppError('not_found');
+      if (!isParked) throw new AppError('push_not_parked');
+      const { kind, account } = found;
+      await this.#recordRedrive(tx, caller, id, { kind, account, redriven: 1 });
+      return found;
+    });
+    // What comes of it is WeChat's doing, not this request's.
+    await requestContext.exit(() => this.#takeOver(row));
   }
 
   /** The same for all that match; they are handled by and by. @returns how many */
-  redriveAll(filter: Omit<PushFilter, 'state'>): Promise<number> {
-    return this.pushes.unpark(filter, this.clock.now());
+  redriveAll(caller: Caller, filter: Omit<PushFilter, 'state'>): Promise<number> {
+    return this.db.write(async (tx) => {
+      const redriven = await this.pushes.unpark(tx, filter, this.clock.now());
+      if (redriven > 0)
+        await this.#recordRedrive(tx, caller, filter.account ?? 'pushes', { ...filter, redriven });
+      return redriven;
+    });
   }
 
   backlog(): ReturnType<PushesRepository['backlog']> {
@@ -203,6 +227,16 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     await this.pushes
       .handBack(ids)
       .catch((error: unknown) => this.logger.warn('push.not_handed_back', errorFields(error)));
+  }
+
+  async #recordRedrive(tx: Tx, caller: Caller, target: string, detail: object): Promise<void> {
+    await this.audit.record(tx, {
+      actor: caller,
+      action: 'push.redriven',
+      target,
+      tenantId: null,
+      detail,
+    });
   }
 
   async #takeOver(row: PushRow): Promise<void> {
@@ -288,10 +322,4 @@ export function readPush(fields: XmlObject): Push | null {
 
 function contentOf(id: string): { owner: string; field: string } {
   return { owner: `push:${id}`, field: 'content' };
-}
-
-/** The smallest UUID v7 of a moment. @see https://www.rfc-editor.org/rfc/rfc9562.html#section-5.7 */
-function firstIdOf(ms: number): string {
-  const hex = Math.max(0, ms).toString(16).padStart(12, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 
+import { AccessModule } from '../access/access.module.js';
 import { LedgerController } from './ledger.controller.js';
 import { PushAccounts } from './push-accounts.js';
 import { PushHandlers } from './push-handlers.js';
@@ -11,7 +12,7 @@ import { PushesController } from './pushes.controller.js';
 import { PushesRepository } from './pushes.repository.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([PushRow])],
+  imports: [TypeOrmModule.forFeature([PushRow]), AccessModule],
   controllers: [PushesController, LedgerController],
   providers: [PushAccounts, PushHandlers, PushIntake, PushLedger, PushesRepository],
   exports: [PushAccounts, PushHandlers, PushLedger],

@@ -67,8 +67,8 @@ export class PushesRepository {
     });
   }
 
-  find(id: string): Promise<PushRow | null> {
-    return this.db.read.findOneBy(PushRow, { id });
+  find(id: string, on: Tx = this.db.read): Promise<PushRow | null> {
+    return on.findOneBy(PushRow, { id });
   }
 
   /** The waiting pushes whose time has come and that nobody handles, the longest waiting first. */
@@ -146,13 +146,15 @@ export class PushesRepository {
   }
 
   /** Makes parked pushes wait again, with all their tries. @returns how many */
-  async unpark(which: { id: string } | Omit<PushFilter, 'state'>, now: Date): Promise<number> {
-    const { affected } = await this.db.write((tx) =>
-      tx.update(
-        PushRow,
-        { ...given(which), state: 'parked' },
-        { state: 'waiting', attempts: 0, nextTryAt: now, leaseUntil: null },
-      ),
+  async unpark(
+    tx: Tx,
+    which: { id: string } | Omit<PushFilter, 'state'>,
+    now: Date,
+  ): Promise<number> {
+    const { affected } = await tx.update(
+      PushRow,
+      { ...given(which), state: 'parked' },
+      { state: 'waiting', attempts: 0, nextTryAt: now, leaseUntil: null },
     );
     return affected ?? 0;
   }

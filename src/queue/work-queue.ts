@@ -137,13 +137,18 @@ export class WorkQueue implements OnApplicationBootstrap, BeforeApplicationShutd
   /**
    * Gives dead work all its tries again, the first of them now.
    *
+   * @param note writes in the same transaction who wanted that
    * @throws AppError `not_found`, `work_not_dead`
    */
-  async revive(id: string): Promise<void> {
-    const isRevived = await this.work.revive(id, this.clock.now());
-    const row = await this.work.find(id);
-    if (!row) throw new AppError('not_found');
-    if (!isRevived) throw new AppError('work_not_dead');
+  async revive(id: string, note: (tx: Tx, work: Work) => Promise<void>): Promise<void> {
+    const row = await this.db.write(async (tx) => {
+      const isRevived = await this.work.revive(tx, id, this.clock.now());
+      const found = await this.work.find(id, tx);
+      if (!found) throw new AppError('not_found');
+      if (!isRevived) throw new AppError('work_not_dead');
+      await note(tx, found);
+      return found;
+    });
     await this.transport.announce([this.#pointerTo(row)]);
   }
 

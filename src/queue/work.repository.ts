@@ -21,8 +21,8 @@ export interface WorkDepth {
 export class WorkRepository {
   constructor(private readonly db: Database) {}
 
-  find(id: string): Promise<Work | null> {
-    return this.db.read.findOneBy(Work, { id });
+  find(id: string, on: Tx = this.db.read): Promise<Work | null> {
+    return on.findOneBy(Work, { id });
   }
 
   /** Adds it, unless one of its kind with its key stands already. */
@@ -108,13 +108,11 @@ export class WorkRepository {
   }
 
   /** Makes dead work ready again, with all its tries. @returns whether it was dead */
-  async revive(id: string, now: Date): Promise<boolean> {
-    const { affected } = await this.db.write((tx) =>
-      tx.update(
-        Work,
-        { id, state: 'dead' },
-        { state: 'ready', attempts: 0, runAt: now, updatedAt: now },
-      ),
+  async revive(tx: Tx, id: string, now: Date): Promise<boolean> {
+    const { affected } = await tx.update(
+      Work,
+      { id, state: 'dead' },
+      { state: 'ready', attempts: 0, runAt: now, updatedAt: now },
     );
     return affected === 1;
   }

@@ -1,71 +1,88 @@
-import { SecretBox } from '@app/secret-box';
+import { createHash } from 'node:crypto';
+
 import { WechatApiError } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
 
 import { Clock } from '../common/clock.js';
-import { Logger } from '../common/logger.js';
+import { errorFields, Logger } from '../common/logger.js';
 import { Database, type Tx } from '../database/database.js';
-import { type TokenKind, TokenRow } from './token.entity.js';
+import { TokenAnnouncements } from './token-announcements.js';
+import { TokenCache } from './token-cache.js';
+import { TokenRefresher } from './token-refresher.js';
+import {
+  type IssuedToken,
+  type TokenObserver,
+  type TokenSource,
+  TokenSources,
+} from './token-sources.js';
+import { HARD_MARGIN_MS, type LiveToken, TokenVault } from './token-vault.js';
+import type { TokenKind, TokenState } from './token.entity.js';
 import { type TokenCount, TokensRepository } from './tokens.repository.js';
 
-/** What WeChat hands out. */
-export interface IssuedToken {
-  accessToken: string;
-  expiresInSeconds: number;
-  /** Null where the kind has none. */
-  refreshToken: string | null;
+/** A token that ends sooner is renewed while it is still handed out; each account's own, so that they do not all end together. */
+const SOFT_MARGIN_MS = 600_000;
+const SOFT_JITTER_MS = 120_000;
+export const LONGEST_SOFT_MARGIN_MS = SOFT_MARGIN_MS + SOFT_JITTER_MS;
+
+const BACKGROUND_EVERY_MS = 1_000;
+const MAX_TRIED = 10_000;
+
+/** Where a walk over the tokens that end soon has come to. */
+export interface EndingToken {
+  appid: string;
+  expiresAt: Date;
 }
 
-/** Asks WeChat for a new token. Holds no database connection meanwhile. */
-export type TokenFetcher = (appid: string, refreshToken: string | null) => Promise<IssuedToken>;
-
-/** A token that ends sooner than this is not handed out: the call it is for must still find it alive. */
-const HARD_MARGIN_MS = 60_000;
-/** What ends sooner is due to be refreshed: a healthy service has few of them. */
-const EXPIRING_MS = 10 * 60_000;
-
-/** No token can be had for the appid: we hold none, or the account's authorization has ended. */
-export class TokenMissingError extends Error {
-  override readonly name = 'TokenMissingError';
-
-  constructor(readonly appid: string) {
-    super(`There is no token for ${appid}.`);
-  }
-}
-
-/** Custody of every token: encrypted at rest, fetched when needed, one fetch at a time for an appid. */
+/** Custody of every token: encrypted at rest, one fresh token for each appid at any time, refreshed once by whoever. */
 @Injectable()
 export class TokensService {
-  readonly #fetchers = new Map<TokenKind, TokenFetcher>();
-  readonly #fetching = new Map<string, Promise<string>>();
+  /** When this process last tried to refresh a token in the background. */
+  readonly #triedAt = new Map<string, number>();
 
   constructor(
     private readonly db: Database,
     private readonly tokens: TokensRepository,
-    private readonly secrets: SecretBox,
+    private readonly refresher: TokenRefresher,
+    private readonly vault: TokenVault,
+    private readonly cache: TokenCache,
+    private readonly announcements: TokenAnnouncements,
+    private readonly sources: TokenSources,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
 
-  /** The room that knows how a kind is renewed says so once, at start. */
-  registerFetcher(kind: TokenKind, fetcher: TokenFetcher): void {
-    this.#fetchers.set(kind, fetcher);
+  /** The room that knows how a kind is got says so once, at start. */
+  registerSource(kind: TokenKind, source: TokenSource): void {
+    this.sources.register(kind, source);
+  }
+
+  /** The room that cares what becomes of a kind's tokens says so once, at start. */
+  observe(kind: TokenKind, observer: TokenObserver): void {
+    this.sources.observe(kind, observer);
   }
 
   /**
-   * A token that lives for another minute at least.
+   * A token that lives for another minute at least. One that ends soon is renewed in the background and handed out as
+   * long as it lives.
    *
    * @throws TokenMissingError when we hold nothing to get one with
-   * @throws WechatApiError, WechatUnavailableError when WeChat gives none
+   * @throws ReauthorizationRequiredError when only a new authorization helps
+   * @throws TokenUnavailableError, WechatApiError, WechatUnavailableError when there is none for now
    */
   async getToken(appid: string): Promise<string> {
-    const row = await this.tokens.find(appid);
-    return this.#live(row) ?? this.#fetch(appid, row?.version ?? null);
+    const known = this.cache.find(appid) ?? (await this.#read(appid));
+    const left = known ? known.expiresAt - this.clock.now().getTime() : 0;
+    if (known && left > HARD_MARGIN_MS) {
+      if (left < LONGEST_SOFT_MARGIN_MS && left < softMarginOf(appid))
+        this.#refreshInBackground(appid, known.token);
+      return known.token;
+    }
+    return this.#refresh(appid, known?.token ?? null);
   }
 
   /**
-   * Calls WeChat with the appid's token. When WeChat says that the token is stale, it is renewed once
-   * and the call made once more.
+   * Calls WeChat with the appid's token: the one way for every room. When WeChat says that the token is stale, another
+   * one is got, once for each stale token however many calls it failed, and the call made once more.
    */
   async withToken<T>(appid: string, call: (token: string) => Promise<T>): Promise<T> {
     const token = await this.getToken(appid);
@@ -73,31 +90,66 @@ export class TokensService {
       return await call(token);
     } catch (error) {
       if (!(error instanceof WechatApiError) || error.errorClass !== 'token_stale') throw error;
-      return call(await this.#replace(appid, token));
+      await this.invalidate(appid, token);
+      return call(await this.getToken(appid));
     }
   }
 
-  /** Renews a token ahead of its end. */
-  async refresh(appid: string): Promise<void> {
+  /** Drops a token that WeChat has called stale, unless another one has taken its place already. */
+  async invalidate(appid: string, failed: string): Promise<void> {
+    this.cache.forget(appid);
     const row = await this.tokens.find(appid);
-    await this.#fetch(appid, row?.version ?? null);
+    if (!row || this.vault.openAccess(row) !== failed) return;
+    const isDropped = await this.tokens.dropAccessToken(row, this.clock.now());
+    if (isDropped) this.logger.warn('token.called_stale', { appid, kind: row.kind });
   }
 
-  /** The appids whose tokens end within `ms`, the soonest first. */
-  findEndingWithin(ms: number, limit: number): Promise<string[]> {
-    return this.tokens.findEndingBefore(new Date(this.clock.now().getTime() + ms), limit);
+  /** Renews a token ahead of its end, unless another process does or has. */
+  async refresh(appid: string): Promise<void> {
+    const row = await this.tokens.find(appid);
+    await this.#refresh(appid, row && this.vault.openAccess(row));
+  }
+
+  /**
+   * The tokens whose time to be renewed has come, the soonest ending first.
+   *
+   * @param after where an earlier call ended; null begins
+   * @returns `next` to go on with; null at the end
+   */
+  async findDue(
+    after: EndingToken | null,
+    limit: number,
+  ): Promise<{ appids: string[]; next: EndingToken | null }> {
+    const now = this.clock.now();
+    const before = new Date(now.getTime() + LONGEST_SOFT_MARGIN_MS);
+    const rows = await this.tokens.findEnding(before, now, after, limit);
+    const appids = rows
+      .filter(
+        ({ appid, expiresAt }) =>
+          expiresAt !== null && expiresAt.getTime() - now.getTime() < softMarginOf(appid),
+      )
+      .map(({ appid }) => appid);
+    const last = rows.length === limit ? rows.at(-1) : undefined;
+    return {
+      appids,
+      next: last?.expiresAt ? { appid: last.appid, expiresAt: last.expiresAt } : null,
+    };
   }
 
   /** How many access tokens of each kind are fresh, about to end, or ended. */
   countByState(): Promise<TokenCount[]> {
     const now = this.clock.now();
-    return this.tokens.countByState(now, new Date(now.getTime() + EXPIRING_MS));
+    return this.tokens.countByState(now, new Date(now.getTime() + SOFT_MARGIN_MS - SOFT_JITTER_MS));
   }
 
   /** @returns when the token ends, or null when there is none */
   async findExpiry(appid: string): Promise<Date | null> {
     const row = await this.tokens.find(appid);
     return row?.accessToken ? row.expiresAt : null;
+  }
+
+  async findState(appid: string): Promise<TokenState | null> {
+    return (await this.tokens.find(appid))?.state ?? null;
   }
 
   /** Makes sure there is a row to keep a token of this kind in. */
@@ -108,12 +160,15 @@ export class TokensService {
   /** Keeps what a new authorization brought, over whatever was there: WeChat has killed the older ones. */
   async store(tx: Tx, appid: string, kind: TokenKind, issued: Partial<IssuedToken>): Promise<void> {
     await this.ensure(tx, appid, kind);
-    await this.tokens.update(tx, appid, null, this.#sealed(appid, issued));
+    await this.tokens.replace(tx, appid, this.vault.seal(appid, issued), this.clock.now());
+    await this.#remember(tx, appid, issued.refreshToken ?? null, 'authorization');
+    this.db.afterCommit(tx, () => this.#tellChanged(appid));
   }
 
   /** Forgets the tokens of an account whose authorization has ended. */
   async drop(tx: Tx, appid: string): Promise<void> {
-    await this.tokens.update(tx, appid, null, this.#sealed(appid, {}));
+    await this.tokens.replace(tx, appid, this.vault.seal(appid, {}), this.clock.now());
+    this.db.afterCommit(tx, () => this.#tellChanged(appid));
   }
 
   /** Every account's refresh token with the version it was read at, to compare with WeChat's list. */
@@ -122,7 +177,7 @@ export class TokensService {
     return new Map(
       rows.map((row) => [
         row.appid,
-        { refreshToken: this.#open(row, 'refreshToken') ?? '', version: row.version },
+        { refreshToken: this.vault.openRefresh(row) ?? '', version: row.version },
       ]),
     );
   }
@@ -134,70 +189,61 @@ export class TokensService {
    */
   async adopt(tx: Tx, appid: string, refreshToken: string, version: number | null): Promise<void> {
     if (version === null) await this.ensure(tx, appid, 'authorizer');
-    await this.tokens.update(tx, appid, version, this.#sealed(appid, { refreshToken }));
+    const row = await this.tokens.find(appid, tx);
+    const { refreshToken: sealed } = this.vault.seal(appid, { refreshToken });
+    if (!row || (version !== null && row.version !== version)) return;
+    await this.tokens.replaceRefreshToken(tx, appid, row.version, sealed, this.clock.now());
+    await this.#remember(tx, appid, refreshToken, 'list');
+    this.db.afterCommit(tx, () => this.#tellChanged(appid));
   }
 
-  #live(row: TokenRow | null): string | null {
-    if (!row?.expiresAt || row.expiresAt.getTime() - this.clock.now().getTime() <= HARD_MARGIN_MS)
-      return null;
-    return this.#open(row, 'accessToken');
+  async #read(appid: string): Promise<LiveToken | null> {
+    const live = this.vault.openLive(await this.tokens.find(appid));
+    if (live) this.cache.remember(appid, live);
+    return live;
   }
 
-  /** Joins the fetch that is under way for the appid, or starts one. */
-  #fetch(appid: string, seenVersion: number | null): Promise<string> {
-    const running = this.#fetching.get(appid);
-    if (running) return running;
-    const fetching = this.#fetchNow(appid, seenVersion).finally(() => this.#fetching.delete(appid));
-    this.#fetching.set(appid, fetching);
-    return fetching;
+  async #refresh(appid: string, unlike: string | null): Promise<string> {
+    const live = await this.refresher.refresh(appid, unlike);
+    this.cache.remember(appid, live);
+    this.announcements.announce(appid);
+    return live.token;
   }
 
-  async #fetchNow(appid: string, seenVersion: number | null): Promise<string> {
-    const row = await this.tokens.find(appid);
-    // Between the caller's look and this one another fetch may have ended.
-    const fresh = row?.version === seenVersion ? null : this.#live(row);
-    if (fresh) return fresh;
-    const fetcher = row && this.#fetchers.get(row.kind);
-    if (!row || !fetcher) throw new TokenMissingError(appid);
-    const refreshToken = this.#open(row, 'refreshToken');
-    if (row.kind === 'authorizer' && !refreshToken) throw new TokenMissingError(appid);
-    const issued = await fetcher(appid, refreshToken);
-    const isKept = await this.db.write((tx) =>
-      this.tokens.update(tx, appid, row.version, this.#sealed(appid, { ...issued })),
+  /** Now and then, not for every caller: while it fails, they would come by the thousand. */
+  #refreshInBackground(appid: string, current: string): void {
+    const now = performance.now();
+    if (now - (this.#triedAt.get(appid) ?? -Infinity) < BACKGROUND_EVERY_MS) return;
+    if (this.#triedAt.size >= MAX_TRIED) this.#triedAt.clear();
+    this.#triedAt.set(appid, now);
+    this.#refresh(appid, current).catch((error: unknown) =>
+      this.logger.warn('token.refresh_failed', { appid, ...errorFields(error) }),
     );
-    this.logger.info('token.fetched', { appid, kind: row.kind, isKept });
-    if (isKept) return issued.accessToken;
-    // An authorization event came in between: its tokens are newer than this answer.
-    const newer = this.#live(await this.tokens.find(appid));
-    if (!newer) throw new TokenMissingError(appid);
-    return newer;
   }
 
-  async #replace(appid: string, stale: string): Promise<string> {
-    const row = await this.tokens.find(appid);
-    const current = this.#live(row);
-    return current !== null && current !== stale
-      ? current
-      : this.#fetch(appid, row?.version ?? null);
-  }
-
-  #sealed(
+  async #remember(
+    tx: Tx,
     appid: string,
-    { accessToken, expiresInSeconds, refreshToken }: Partial<IssuedToken>,
-  ): Pick<TokenRow, 'accessToken' | 'refreshToken' | 'expiresAt' | 'updatedAt'> {
-    const now = this.clock.now();
-    const seal = (field: string, text: string | null | undefined): string | null =>
-      text ? this.secrets.seal(text, { owner: `token:${appid}`, field }) : null;
-    return {
-      accessToken: seal('accessToken', accessToken),
-      refreshToken: seal('refreshToken', refreshToken),
-      expiresAt: accessToken ? new Date(now.getTime() + (expiresInSeconds ?? 0) * 1000) : null,
-      updatedAt: now,
-    };
+    refreshToken: string | null,
+    source: 'authorization' | 'list',
+  ): Promise<void> {
+    const row = refreshToken && (await this.tokens.find(appid, tx));
+    if (!row) return;
+    const { authorizationEpoch } = row;
+    await this.tokens.remember(
+      tx,
+      this.vault.sealHistory({ appid, refreshToken, authorizationEpoch, source }),
+    );
   }
 
-  #open(row: TokenRow, field: 'accessToken' | 'refreshToken'): string | null {
-    const sealed = row[field];
-    return sealed ? this.secrets.open(sealed, { owner: `token:${row.appid}`, field }) : null;
+  #tellChanged(appid: string): void {
+    this.cache.forget(appid);
+    this.announcements.announce(appid);
   }
+}
+
+/** Ten minutes, two more or less: always the same for an account. */
+function softMarginOf(appid: string): number {
+  const spread = createHash('sha1').update(appid).digest().readUInt16BE() / 0xffff;
+  return SOFT_MARGIN_MS + (spread * 2 - 1) * SOFT_JITTER_MS;
 }

@@ -71,13 +71,13 @@ export class Stage {
   start(
     options: { port?: number; crashAt?: string; env?: Record<string, string>; file?: string } = {},
   ): Promise<Process> {
-    const env = {
-      ...this.env,
-      ...options.env,
-      NODE_OPTIONS: `--import=${PRELOAD}`,
-      ...(options.crashAt !== undefined && { CRASH_AT: options.crashAt }),
-    };
+    const env = { ...this.processEnv(options.crashAt), ...options.env };
     return Process.start(env, options.port ?? null, options.file);
+  }
+
+  /** What a process of the service needs to know. @param crashAt the point, and the passing, at which it dies */
+  processEnv(crashAt = ''): Record<string, string> {
+    return { ...this.env, NODE_OPTIONS: `--import=${PRELOAD}`, CRASH_AT: crashAt };
   }
 
   /** A message to the account, or now and then a new account that authorizes us. */

@@ -95,10 +95,15 @@ const authorizerToken: Api = {
     if (!authorization.isExchanged || (refreshToken !== authorization.refreshToken && !isFormer)) {
       throw new Refusal(61023, 'refresh_token is invalid');
     }
+    if (world.data.rotatesAtRefresh) {
+      rotateRefreshToken(world, account);
+      // Without grace: the strictest that WeChat could be.
+      delete world.data.formerRefreshTokens[refreshToken];
+    }
     return {
       authorizer_access_token: issueToken(call, 'authorizer', account.appid),
       expires_in: TOKEN_SECONDS,
-      authorizer_refresh_token: authorization.refreshToken,
+      authorizer_refresh_token: account.authorization?.refreshToken ?? authorization.refreshToken,
     };
   },
 };

@@ -75,6 +75,8 @@ export interface SandboxData {
   preAuthCodes: Record<string, { expiresAt: number; isUsed: boolean }>;
   authorizationCodes: Record<string, IssuedCode>;
   rids: Record<string, { path: string; at: number; request: string; response: string }>;
+  /** Every refresh of a token brings another refresh token and kills the one it was made with. */
+  rotatesAtRefresh: boolean;
   /** Daily limits by path, for every account; without one, 100,000. */
   dailyLimits: Record<string, number>;
   /** What was sent to people. */
@@ -92,6 +94,7 @@ export function emptyData(): SandboxData {
     preAuthCodes: {},
     authorizationCodes: {},
     rids: {},
+    rotatesAtRefresh: false,
     dailyLimits: {},
     messages: [],
     serial: 0,

@@ -1,5 +1,14 @@
 import { CreateFirstTables1795478400000 } from './1795478400000-create-first-tables.js';
 import { CreateSpine1795564800000 } from './1795564800000-create-spine.js';
+import { CreateTokenCustody1795651200000 } from './1795651200000-create-token-custody.js';
+import { CreateAccess1795737600000 } from './1795737600000-create-access.js';
+import { CreateIdempotencyAndRotation1795824000000 } from './1795824000000-create-idempotency-and-rotation.js';
 
 /** In the order they run. A migration that has landed is never edited. */
-export const migrations = [CreateFirstTables1795478400000, CreateSpine1795564800000];
+export const migrations = [
+  CreateFirstTables1795478400000,
+  CreateSpine1795564800000,
+  CreateTokenCustody1795651200000,
+  CreateAccess1795737600000,
+  CreateIdempotencyAndRotation1795824000000,
+];

@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { includesRole, type Role, ROLES } from '../src/access/roles.js';
+import { type Answer, OWNER_KEY, startApp, type TestApp } from './app.js';
+import { begin, makeKey, SERVICE_ACCOUNT } from './helpers.js';
+
+/** What the document says there is, with the smallest role that may call it. */
+const ROUTES: Record<string, Role> = {
+  'GET /component': 'owner',
+  'POST /component/ticket-push': 'owner',
+  'POST /authorizations': 'admin',
+  'GET /authorizations/{id}': 'viewer',
+  'GET /accounts': 'viewer',
+  'GET /accounts/{appid}': 'viewer',
+  'POST /accounts/sync': 'admin',
+  'POST /accounts/{appid}/claim': 'owner',
+  'GET /audit-log': 'admin',
+  'GET /audit-log/verification': 'owner',
+  'GET /events': 'viewer',
+  'GET /api-keys': 'owner',
+  'POST /api-keys': 'owner',
+  'DELETE /api-keys/{id}': 'owner',
+  'POST /key-rotations': 'owner',
+  'GET /key-rotations': 'owner',
+  'GET /key-rotations/{id}': 'owner',
+  'GET /pushes': 'owner',
+  'POST /pushes/redrive': 'owner',
+  'POST /pushes/{id}/redrive': 'owner',
+  'GET /work': 'owner',
+  'POST /work/{id}/retry': 'owner',
+};
+
+/** What anybody may call. */
+const OPEN = ['GET /health/live', 'GET /health/ready'];
+
+/** Collections that belong to the platform and not to a tenant. */
+const OF_THE_PLATFORM = ['key-rotations', 'pushes', 'work'];
+
+/** One real object of tenant A in each of the other collections that have any. */
+const objects = new Map<string, string>();
+
+let app: TestApp;
+let addresses = 0;
+const keysOfA = new Map<Role, string>();
+let adminOfB: string;
+
+beforeAll(async () => {
+  // A wrong key for every route is more than one address may send: each comes from another one.
+  app = await startApp({ env: { TRUSTED_PROXIES: '127.0.0.1' } });
+  for (const role of ROLES) {
+    const { id, key } = await makeKey(app, { name: role, role, tenantId: 'brand-a' });
+    keysOfA.set(role, key);
+    objects.set('api-keys', id);
+  }
+  adminOfB = (await makeKey(app, { name: 'admin', role: 'admin', tenantId: 'brand-b' })).key;
+  const begun = await begin(app, { accountType: 'any' }, 'brand-a');
+  objects.set('authorizations', begun.id);
+  await app.sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: begun.preAuthCode }).pushed;
+  await app.settled();
+  objects.set('accounts', SERVICE_ACCOUNT);
+});
+afterAll(() => app.stop());
+
+const call = (
+  route: string,
+  authorization: string,
+  { id = 'unknown', tenant }: { id?: string; tenant?: string } = {},
+): Promise<Answer> => {
+  const [method = '', path = ''] = route.split(' ');
+  return app.api(method, path.replace(/\{\w+\}/, id).replaceAll(/\{\w+\}/g, 'unknown'), undefined, {
+    authorization,
+    'x-forwarded-for': `192.0.2.${(addresses += 1) % 256}`,
+    ...(tenant !== undefined && { 'x-tenant-id': tenant }),
+  });
+};
+
+const collectionOf = (route: string): string => route.split('/')[1] ?? '';
+const hasObjects = (route: string): boolean => route.includes('{');
+
+/** The body of a problem, without what differs from call to call. */
+function problemOf({ status, body }: Answer): object {
+  const { instance: _instance, requestId: _requestId, ...rest } = body;
+  return { httpStatus: status, ...rest };
+}
+
+describe('the document', () => {
+  it('has no route without a rule here, and no rule is without its route', async () => {
+    const { paths } = (await (await fetch(`${app.url}/docs-json`)).json()) as {
+      paths: Record<string, object>;
+    };
+    const routes = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map(
+        (method) => `${method.toUpperCase()} ${path.replace(/^\/api\/v1/, '')}`,
+      ),
+    );
+    expect(routes.toSorted()).toEqual([...Object.keys(ROUTES), ...OPEN].toSorted());
+  });
+
+  it.each(OPEN)('%s asks for no key', async (route) => {
+    const response = await fetch(`${app.url}${route.split(' ')[1]}`);
+    expect(response.status).toBe(200);
+  });
+});
+
+describe.each(Object.entries(ROUTES))('%s', (route, needed) => {
+  it.each([
+    ['no key', '', 'api_key_missing'],
+    ['a wrong key', 'Bearer wrong', 'api_key_invalid'],
+    ['another scheme', `Basic ${OWNER_KEY}`, 'api_key_missing'],
+  ])('is closed to %s', async (_case, authorization, code) => {
+    expect(await call(route, authorization)).toMatchObject({ status: 401, body: { code } });
+  });
+
+  it.each(ROLES)(`for the %s: open from ${needed} on`, async (role) => {
+    const { status } = await call(route, `Bearer ${keysOfA.get(role)}`);
+    expect(refusalOf(status)).toBe(refusalFor(role, needed));
+  });
+
+  it("for another tenant's admin: the same rule", async () => {
+    const { status } = await call(route, `Bearer ${adminOfB}`);
+    expect(refusalOf(status)).toBe(refusalFor('admin', needed));
+  });
+});
+
+/** Whether the status says that the caller may not, whatever else it says. */
+function refusalOf(status: number): number | null {
+  return status === 401 || status === 403 ? status : null;
+}
+
+function refusalFor(held: Role, needed: Role): number | null {
+  return includesRole(held, needed) ? null : 403;
+}
+
+const withObjects = Object.entries(ROUTES).filter(
+  ([route]) => hasObjects(route) && !OF_THE_PLATFORM.includes(collectionOf(route)),
+);
+
+describe.each(withObjects)("another tenant's object: %s", (route, needed) => {
+  /** Somebody whose role is large enough, but who acts for tenant B. */
+  const callForB = (id: string): Promise<Answer> =>
+    includesRole('admin', needed)
+      ? call(route, `Bearer ${adminOfB}`, { id })
+      : call(route, `Bearer ${OWNER_KEY}`, { id, tenant: 'brand-b' });
+
+  it('looks like one that does not exist', async () => {
+    const id = objects.get(collectionOf(route));
+    if (id === undefined) throw new Error('beforeAll makes no object for this route.');
+    const foreign = await callForB(id);
+    expect(foreign.status).toBe(404);
+    expect(problemOf(foreign)).toEqual(problemOf(await callForB('unknown')));
+  });
+});
+
+describe.each(withObjects.filter(([route]) => route.startsWith('GET ')))(
+  'an object of their own: %s',
+  (route, needed) => {
+    it('is there', async () => {
+      const id = objects.get(collectionOf(route)) ?? '';
+      const { status } = await call(route, `Bearer ${keysOfA.get(needed)}`, { id });
+      expect(status).toBe(200);
+    });
+  },
+);
+
+it("another tenant's attempts have left the objects alone", async () => {
+  const list = await app.api<{ items: { id: string }[] }>('GET', '/api-keys');
+  expect(list.body.items.map(({ id }) => id)).toContain(objects.get('api-keys'));
+});
+
+describe('/metrics', () => {
+  it('is open to owners only, although no document has it', async () => {
+    const read = async (key?: string): Promise<number> => {
+      const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
+      return (await fetch(`${app.url}/metrics`, { headers })).status;
+    };
+    expect(await read()).toBe(401);
+    expect(await read(keysOfA.get('admin'))).toBe(403);
+    expect(await read(keysOfA.get('owner'))).toBe(200);
+  });
+});
