@@ -418,7 +418,9 @@ describe('one entry for', () => {
     const tokens = app.app.get(TokensService);
     const entries = await added(async () => {
       await tokens.invalidate(appid, await tokens.getToken(appid));
-      await expect(tokens.getToken(appid)).rejects.toThrow('has to authorize us again');
+      await expect(tokens.getToken(appid)).rejects.toMatchObject({
+        code: 'reauthorization_required',
+      });
     });
     expect(entries).toMatchObject([
       {

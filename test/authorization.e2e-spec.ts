@@ -699,7 +699,9 @@ describe('authorization events', () => {
       enabled: false,
       authorization: { state: 'unauthorized', unauthorizedAt: app.clock.now().toISOString() },
     });
-    await expect(app.app.get(TokensService).getToken(appid)).rejects.toThrow('no token');
+    await expect(app.app.get(TokensService).getToken(appid)).rejects.toMatchObject({
+      code: 'account_not_authorized',
+    });
   });
 
   it('an unauthorized from before the present authorization changes nothing, in whatever order it comes', async () => {

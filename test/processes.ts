@@ -50,17 +50,27 @@ export async function startService(
   env: Record<string, string>,
   cwd?: string,
 ): Promise<{ service: Program; url: string }> {
+  const { program: service, url } = await startProgram('src/main.js', env, cwd);
+  return { service, url };
+}
+
+/** A program of the build that answers on a port of its own, ready. @param file under `dist/` */
+export async function startProgram(
+  file: string,
+  env: Record<string, string>,
+  cwd?: string,
+): Promise<{ program: Program; url: string }> {
   const port = await freePort();
-  const service = Program.start('src/main.js', {
+  const program = Program.start(file, {
     env: { ...env, PORT: String(port) },
     ...(cwd !== undefined && { cwd }),
   });
   const url = `http://127.0.0.1:${port}`;
   await until(async () => {
-    if (service.child.exitCode !== null) throw new Error(`The service ended: ${service.output}`);
+    if (program.child.exitCode !== null) throw new Error(`It ended: ${program.output}`);
     return (await fetch(`${url}/health/ready`).catch(() => null))?.ok ?? false;
   });
-  return { service, url };
+  return { program, url };
 }
 
 /** What the service cannot do without. WeChat is nowhere. */
