@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 
-import fastifyHelmet from '@fastify/helmet';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest, RawRequestDefaultExpression } from 'fastify';
+import helmet from 'helmet';
 
 import { Env } from '../config/env.js';
 import { accessHook } from './access/access.hook.js';
@@ -57,7 +57,7 @@ export async function setUpApp(app: NestFastifyApplication): Promise<void> {
   fastify.server.maxConnections = MAX_CONNECTIONS;
   if (app.get(ProcessRole).name === 'worker') serveOnly(fastify, WORKER_SERVES);
   announceEnd(fastify, app.get(Drain));
-  await setUpHeaders(app, env);
+  setUpHeaders(fastify, env);
   allowSwaggerStyles(fastify);
   setUpRequests(fastify, logger, app.get(Metrics));
   // After the context, before any body is read.
@@ -88,13 +88,9 @@ function announceEnd(fastify: FastifyInstance, drain: Drain): void {
 }
 
 /** What a browser must be told of our pages says nothing to WeChat's servers, and costs each push a dozen headers. */
-async function setUpHeaders(app: NestFastifyApplication, { publicUrl }: Env): Promise<void> {
-  const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
-  fastify.addHook('onRoute', (route) => {
-    if (route.config?.rawBody) route.helmet = false;
-  });
+function setUpHeaders(fastify: FastifyInstance, { publicUrl }: Env): void {
   const isHttps = publicUrl.startsWith('https:');
-  await app.register(fastifyHelmet, {
+  const setHeaders = helmet({
     // WeChat's scan page checks which domain the visitor comes from: helmet's own no-referrer hides it.
     referrerPolicy: { policy: 'strict-origin-when-cross-origin' },
     hsts: isHttps,
@@ -115,6 +111,10 @@ async function setUpHeaders(app: NestFastifyApplication, { publicUrl }: Env): Pr
         ...(isHttps && { upgradeInsecureRequests: [] }),
       },
     },
+  });
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (request.routeOptions.config.rawBody) done();
+    else setHeaders(request.raw, reply.raw, () => done());
   });
 }
 

@@ -1,5 +1,4 @@
 import { AppError } from '../common/app-error.js';
-import { inTime } from '../common/in-time.js';
 
 export interface GroupCommitOptions<I, O> {
   /** Writes the items in one statement. @returns one result for each, in their order */
@@ -23,6 +22,8 @@ interface Waiting<I, O> {
   since: number;
   resolve: (result: O) => void;
   reject: (error: unknown) => void;
+  /** Called when its statement has come back. */
+  ended?: () => void;
 }
 
 /**
@@ -35,7 +36,8 @@ export class GroupCommit<I, O> {
   readonly #waiting: Waiting<I, O>[] = [];
   readonly #startedAt = new Set<{ at: number }>();
   #waitingBytes = 0;
-  #isFlushPlanned = false;
+  /** What has come in this turn of the event loop; null while nothing has. */
+  #turn: Waiting<I, O>[] | null = null;
 
   constructor(private readonly options: GroupCommitOptions<I, O>) {}
 
@@ -45,16 +47,16 @@ export class GroupCommit<I, O> {
    * @throws AppError `storage_unavailable` when it is not, or not in time: it may then be committed all the same
    */
   add(item: I): Promise<O> {
-    const { weigh, withinMs } = this.options;
+    const { weigh } = this.options;
     const bytes = weigh(item);
     if (this.#isFull(bytes) || this.#isSilent())
       return Promise.reject(new AppError('storage_unavailable'));
-    const committed = new Promise<O>((resolve, reject) => {
-      this.#waiting.push({ item, bytes, since: performance.now(), resolve, reject });
+    return new Promise<O>((resolve, reject) => {
+      const one = { item, bytes, since: performance.now(), resolve, reject };
+      this.#waiting.push(one);
+      this.#waitingBytes += bytes;
+      this.#ofThisTurn().push(one);
     });
-    this.#waitingBytes += bytes;
-    this.#planFlush();
-    return inTime(committed, withinMs, () => new AppError('storage_unavailable'));
   }
 
   #isFull(bytes: number): boolean {
@@ -69,13 +71,30 @@ export class GroupCommit<I, O> {
     return this.#startedAt.size >= inFlight && [...this.#startedAt].every(({ at }) => at < before);
   }
 
-  #planFlush(): void {
-    if (this.#isFlushPlanned) return;
-    this.#isFlushPlanned = true;
+  #ofThisTurn(): Waiting<I, O>[] {
+    if (this.#turn) return this.#turn;
+    const turn: Waiting<I, O>[] = [];
+    this.#turn = turn;
     setImmediate(() => {
-      this.#isFlushPlanned = false;
+      this.#turn = null;
+      this.#limit(turn);
       this.#flush();
     });
+    return turn;
+  }
+
+  /** One timer for all that came together. Refusing what has been answered changes nothing. */
+  #limit(turn: readonly Waiting<I, O>[]): void {
+    let open = turn.length;
+    const timer = setTimeout(() => {
+      for (const { reject } of turn) reject(new AppError('storage_unavailable'));
+    }, this.options.withinMs);
+    for (const one of turn) {
+      one.ended = () => {
+        open -= 1;
+        if (open === 0) clearTimeout(timer);
+      };
+    }
   }
 
   #flush(): void {
@@ -113,6 +132,7 @@ export class GroupCommit<I, O> {
     } catch (error) {
       for (const { reject } of group) reject(error);
     } finally {
+      for (const { ended } of group) ended?.();
       this.#startedAt.delete(started);
       this.#flush();
     }

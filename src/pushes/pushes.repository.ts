@@ -210,6 +210,9 @@ function given<T extends object>(filter: T): Partial<T> {
 
 /** Cut to what the columns hold: an ignored conflict also ignores what does not fit. */
 function toValues(row: NewPush): unknown[] {
+  const received = toSqlTime(row.receivedAt);
+  // One moment for all, as a rule: writing it out costs more than anything else here.
+  const at = (time: Date): string => (time === row.receivedAt ? received : toSqlTime(time));
   return [
     row.id,
     row.account.slice(0, 32),
@@ -220,8 +223,8 @@ function toValues(row: NewPush): unknown[] {
     row.answer,
     row.state,
     row.attempts,
-    toSqlTime(row.nextTryAt),
-    toSqlTime(row.receivedAt),
-    row.handledAt && toSqlTime(row.handledAt),
+    at(row.nextTryAt),
+    received,
+    row.handledAt && at(row.handledAt),
   ];
 }
