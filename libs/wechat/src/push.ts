@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 
 import { decryptMessage, sameText, sign } from './crypto.js';
 import { parsePushJson } from './json.js';
-import { PushError } from './push-error.js';
+import { PushError, type PushRefusal } from './push-error.js';
 import { parseXml, type XmlObject, type XmlValue } from './xml.js';
 
 /** 明文 / 兼容 / 安全: what the account's record says, whatever a request claims. */
@@ -136,17 +136,17 @@ function decryptWithAny(
   keys: readonly string[],
   appid: string,
 ): { message: string; encodingAesKey: string } {
-  let refusal = new PushError('decrypt');
+  let refusal: PushRefusal = 'decrypt';
   for (const encodingAesKey of keys) {
     try {
       const opened = decryptMessage(encodingAesKey, encrypted);
       if (sameText(opened.appid, appid)) return { message: opened.message, encodingAesKey };
-      refusal = new PushError('appid');
+      refusal = 'appid';
     } catch (error) {
       if (!(error instanceof PushError)) throw error;
     }
   }
-  throw refusal;
+  throw new PushError(refusal);
 }
 
 function checkSignature(given: string, tokens: readonly string[], ...parts: string[]): void {
