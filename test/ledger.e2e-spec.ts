@@ -448,6 +448,7 @@ describe('a push that another process takes over', () => {
         createTime: 1_767_225_601,
         fields: {},
       },
+      request: { requestId: 'of the first', ip: '127.0.0.1' },
       handler: async (_push, context) => {
         await gate.opened;
         await leaveMark(context, 'mark of the first').catch((error: unknown) => {

@@ -3,7 +3,7 @@ import { v7 as uuidV7 } from 'uuid';
 
 import { Clock } from '../common/clock.js';
 import { fromCursor, type Page, toPage } from '../common/paging.js';
-import { requestContext } from '../common/request-context.js';
+import { currentRequest } from '../common/request-context.js';
 import type { Tx } from '../database/database.js';
 import type { AuditActorType, AuditEntry, AuditOutcome } from './audit-entry.entity.js';
 import { type AuditFilter, AuditRepository } from './audit.repository.js';
@@ -55,7 +55,7 @@ export class AuditService {
     const isCaller = 'keyId' in actor;
     const type = isCaller ? 'api_key' : actor.type;
     // What the service does by itself is no request's doing, even if one has set it going.
-    const context = type === 'system' ? undefined : requestContext.getStore();
+    const context = type === 'system' ? undefined : currentRequest();
     this.#serial = (this.#serial + 1) % 2 ** 31;
     await this.audit.insert(tx, {
       id: uuidV7({ msecs: at.getTime(), seq: this.#serial }),

@@ -3,7 +3,7 @@ import { pino, type Logger as Pino } from 'pino';
 
 import { Env } from '../../config/env.js';
 import { errorCode } from './error-code.js';
-import { requestContext } from './request-context.js';
+import { currentRequest } from './request-context.js';
 
 /**
  * Structured logs: one JSON object a line on standard output, with the request's id where there is one.
@@ -22,7 +22,7 @@ export class Logger implements LoggerService {
       formatters: { level: (level) => ({ level }) },
       // A fresh object each time: pino writes the line's own fields into it.
       mixin: () => {
-        const requestId = requestContext.getStore()?.requestId;
+        const requestId = currentRequest()?.requestId;
         return requestId === undefined ? {} : { requestId };
       },
     });

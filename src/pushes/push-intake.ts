@@ -17,9 +17,10 @@ import { Env } from '../../config/env.js';
 import { Clock } from '../common/clock.js';
 import { Logger } from '../common/logger.js';
 import { Metrics } from '../common/metrics.js';
+import type { RequestContext } from '../common/request-context.js';
 import { PushAccounts } from './push-accounts.js';
 import { type AccountPush, PushHandlers } from './push-handlers.js';
-import { PushLedger, readPush } from './push-ledger.js';
+import { PushLedger, readPush, type VerifiedPush } from './push-ledger.js';
 
 /** What a push is answered with when there is nothing to say. */
 export const SUCCESS = 'success';
@@ -55,17 +56,22 @@ export class PushIntake {
    * Takes a push to the component's event address. When this returns, the push is in the database.
    *
    * @param body the bytes as they came
+   * @param request what brought it: where it is handled, that stands in the log and the audit rows
    * @throws PushError 400 or 403 for what is not a good push of WeChat's
    * @throws AppError `storage_unavailable` when it could not be kept
    */
-  async receiveComponentEvent(body: Buffer, query: PushQuery): Promise<PushAnswer> {
+  async receiveComponentEvent(
+    body: Buffer,
+    query: PushQuery,
+    request: RequestContext,
+  ): Promise<PushAnswer> {
     const { appid } = this.env.component;
     const opened = this.#open(body, query);
     const push = readPush(opened.fields);
     if (push && 'componentAppid' in push && push.componentAppid !== appid)
       throw new PushError('appid');
     const handler = push && this.handlers.find(push.kind);
-    return this.#keep('component', appid, opened, { push, handler, reply: null });
+    return this.#keep('component', appid, opened, { push, handler, request, reply: null });
   }
 
   /**
@@ -74,13 +80,18 @@ export class PushIntake {
    *
    * @param appid the account that the address names
    */
-  async receiveAccountPush(appid: string, body: Buffer, query: PushQuery): Promise<PushAnswer> {
+  async receiveAccountPush(
+    appid: string,
+    body: Buffer,
+    query: PushQuery,
+    request: RequestContext,
+  ): Promise<PushAnswer> {
     const opened = this.#open(body, query);
     const push = readPush(opened.fields);
     const account = await this.accounts.find(appid);
     if (!account) {
       this.metrics.pushes.inc({ door: 'account', kind: kindOf(push), outcome: 'dropped' });
-      this.logger.info('push.dropped', { appid, kind: kindOf(push) });
+      this.logger.info('push.dropped', { ...request, appid, kind: kindOf(push) });
       return { body: SUCCESS, contentType: TEXT_TYPE };
     }
     const ofAccount = push && 'toUserName' in push ? push : null;
@@ -91,7 +102,7 @@ export class PushIntake {
     const reply =
       ofAccount &&
       (account.reply ? account.reply(ofAccount, appid) : this.#reply(ofAccount, appid));
-    return this.#keep('account', appid, opened, { push, handler, reply });
+    return this.#keep('account', appid, opened, { push, handler, request, reply });
   }
 
   #open(body: Buffer, query: PushQuery): OpenedPush {
@@ -119,9 +130,9 @@ export class PushIntake {
     door: 'component' | 'account',
     account: string,
     opened: OpenedPush,
-    about: Pick<Parameters<PushLedger['keep']>[0], 'push' | 'handler'> & { reply: string | null },
+    about: Pick<VerifiedPush, 'push' | 'handler' | 'request'> & { reply: string | null },
   ): Promise<PushAnswer> {
-    const { push, handler, reply } = about;
+    const { push, handler, request, reply } = about;
     const now = this.clock.now();
     const kind = kindOf(push);
     const kept = await this.ledger.keep({
@@ -136,6 +147,7 @@ export class PushIntake {
       content: opened.content,
       push,
       handler,
+      request,
     });
     this.metrics.pushes.inc({ door, kind, outcome: kept.isNew ? 'kept' : 'duplicate' });
     this.logger.debug('push.received', { account, kind, isNew: kept.isNew });

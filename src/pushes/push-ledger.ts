@@ -13,7 +13,7 @@ import { firstIdOf } from '../common/first-id.js';
 import { inTime } from '../common/in-time.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { fromCursor, type Page, toPage } from '../common/paging.js';
-import { requestContext } from '../common/request-context.js';
+import { outsideRequest, type RequestContext, runInRequest } from '../common/request-context.js';
 import { STOP_WITHIN_MS } from '../common/stop.js';
 import { Database, type Tx } from '../database/database.js';
 import { GroupCommit } from '../database/group-commit.js';
@@ -64,6 +64,8 @@ export interface VerifiedPush {
   /** The same, read; null when it says nothing that we know. */
   push: Push | null;
   handler: PushHandler | null;
+  /** The request that brought it. */
+  request: RequestContext;
 }
 
 /** The ledger of pushes: each kept once before it is answered, and handled from its row afterwards. */
@@ -130,7 +132,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
    *
    * @throws AppError `storage_unavailable` when it could not be kept in time
    */
-  async keep({ row, content, push, handler }: VerifiedPush): Promise<KeptPush> {
+  async keep({ row, content, push, handler, request }: VerifiedPush): Promise<KeptPush> {
     const now = this.clock.now();
     const isHandled = handler === null;
     const isOurs = !isHandled && !this.#isStopping && this.#running.size < MAX_QUEUED;
@@ -147,8 +149,10 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     const result = await this.#inserts.add(kept);
     crashPoint('push.kept');
     if (result.isNew && isOurs)
-      this.#start({ ...kept, leaseUntil: null, failure: null }, () =>
-        Promise.resolve({ push, handler }),
+      this.#start(
+        { ...kept, leaseUntil: null, failure: null },
+        () => Promise.resolve({ push, handler }),
+        request,
       );
     return result;
   }
@@ -194,7 +198,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
       return found;
     });
     // What comes of it is WeChat's doing, not this request's.
-    await requestContext.exit(() => this.#takeOver(row));
+    await outsideRequest(() => this.#takeOver(row));
   }
 
   /** The same for all that match; they are handled by and by. @returns how many */
@@ -252,13 +256,17 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     return { push, handler: own?.handler ?? this.handlers.find(kind) };
   }
 
-  #start(row: PushRow, read: () => Promise<Subject>): void {
-    const run = this.#turns(() => this.#handle(row, read)).finally(() => {
-      this.#running.delete(row.id);
-      if (this.#running.size > 0) return;
-      this.#stopRenewing?.();
-      this.#stopRenewing = null;
-    });
+  /** @param request what brought it, where it is handled right after its answer */
+  #start(row: PushRow, read: () => Promise<Subject>, request: RequestContext | null = null): void {
+    const handle = (): Promise<void> => this.#handle(row, read);
+    const run = this.#turns(() => (request ? runInRequest(request, handle) : handle())).finally(
+      () => {
+        this.#running.delete(row.id);
+        if (this.#running.size > 0) return;
+        this.#stopRenewing?.();
+        this.#stopRenewing = null;
+      },
+    );
     this.#running.set(row.id, run);
     this.#stopRenewing ??= this.heartbeat.hold(() =>
       this.pushes.renew([...this.#running.keys()], this.heartbeat.leaseMs),

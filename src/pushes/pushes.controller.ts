@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import { Logger } from '../common/logger.js';
 import { Metrics } from '../common/metrics.js';
+import type { RequestContext } from '../common/request-context.js';
 import { type PushAnswer, PushIntake } from './push-intake.js';
 
 declare module 'fastify' {
@@ -39,7 +40,7 @@ export class PushesController {
   @RouteConfig({ rawBody: true })
   receiveEvent(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<FastifyReply> {
     return this.#answer('component', reply, () =>
-      this.intake.receiveComponentEvent(bytesOf(request), queryOf(request)),
+      this.intake.receiveComponentEvent(bytesOf(request), queryOf(request), contextOf(request)),
     );
   }
 
@@ -58,7 +59,12 @@ export class PushesController {
     @Res() reply: FastifyReply,
   ): Promise<FastifyReply> {
     return this.#answer('account', reply, () =>
-      this.intake.receiveAccountPush(request.params.appid, bytesOf(request), queryOf(request)),
+      this.intake.receiveAccountPush(
+        request.params.appid,
+        bytesOf(request),
+        queryOf(request),
+        contextOf(request),
+      ),
     );
   }
 
@@ -76,15 +82,15 @@ export class PushesController {
       const { body, contentType } = await take();
       return reply.status(200).header('content-type', contentType).send(body);
     } catch (error) {
-      throw this.#refusal(door, error);
+      throw this.#refusal(door, reply.request.id, error);
     }
   }
 
-  #refusal(door: Door, error: unknown): unknown {
+  #refusal(door: Door, requestId: string, error: unknown): unknown {
     const reason = error instanceof PushError ? error.reason : 'not_kept';
     this.metrics.pushRefusals.inc({ door, reason });
     if (!(error instanceof PushError)) return error;
-    this.logger.warn('push.refused', { door, reason, status: error.status });
+    this.logger.warn('push.refused', { requestId, door, reason, status: error.status });
     return new HttpException('', error.status);
   }
 }
@@ -94,6 +100,10 @@ function queryOf({
   query,
 }: FastifyRequest<{ Params: { appid: string } }> | FastifyRequest): PushQuery {
   return readPushQuery(query as Record<string, unknown>);
+}
+
+function contextOf({ id, ip }: FastifyRequest): RequestContext {
+  return { requestId: id, ip };
 }
 
 function bytesOf({ body }: FastifyRequest): Buffer {
