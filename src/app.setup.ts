@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto';
 
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance, FastifyRequest, RawRequestDefaultExpression } from 'fastify';
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  RawRequestDefaultExpression,
+} from 'fastify';
 import helmet from 'helmet';
 
 import { Env } from '../config/env.js';
@@ -51,17 +56,13 @@ export function createAdapter(env: Env): FastifyAdapter {
 
 /** What main.ts and the tests share: headers, bodies, authentication, validation, errors, documentation. */
 export async function setUpApp(app: NestFastifyApplication): Promise<void> {
-  const env = app.get(Env);
   const logger = app.get(Logger);
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   fastify.server.maxConnections = MAX_CONNECTIONS;
   if (app.get(ProcessRole).name === 'worker') serveOnly(fastify, WORKER_SERVES);
-  announceEnd(fastify, app.get(Drain));
-  setUpHeaders(fastify, env);
-  allowSwaggerStyles(fastify);
-  setUpRequests(fastify, logger, app.get(Metrics));
-  // After the context, before any body is read.
-  fastify.addHook('onRequest', accessHook(app.get(AccessService)));
+  setUpRequests(fastify, app);
+  setUpAnswers(fastify, app.get(Drain));
+  setUpEnds(fastify, logger, app.get(Metrics));
   setUpBodies(fastify);
   addIdempotencyHooks(fastify, app.get(Idempotency), logger);
   app.useGlobalPipes(new ApiValidationPipe());
@@ -79,18 +80,10 @@ function serveOnly(fastify: FastifyInstance, routes: readonly string[]): void {
   });
 }
 
-/** Once the end is near, every answer asks its sender to come back over a new connection. */
-function announceEnd(fastify: FastifyInstance, drain: Drain): void {
-  fastify.addHook('onSend', (_request, reply, payload, done) => {
-    if (drain.hasBegun) void reply.header('connection', 'close');
-    done(null, payload);
-  });
-}
-
 /** What a browser must be told of our pages says nothing to WeChat's servers, and costs each push a dozen headers. */
-function setUpHeaders(fastify: FastifyInstance, { publicUrl }: Env): void {
+function browserHeaders({ publicUrl }: Env): ReturnType<typeof helmet> {
   const isHttps = publicUrl.startsWith('https:');
-  const setHeaders = helmet({
+  return helmet({
     // WeChat's scan page checks which domain the visitor comes from: helmet's own no-referrer hides it.
     referrerPolicy: { policy: 'strict-origin-when-cross-origin' },
     hsts: isHttps,
@@ -112,38 +105,54 @@ function setUpHeaders(fastify: FastifyInstance, { publicUrl }: Env): void {
       },
     },
   });
-  fastify.addHook('onRequest', (request, reply, done) => {
-    if (isPush(request)) done();
-    else setHeaders(request.raw, reply.raw, () => done());
-  });
 }
 
-/** Swagger UI writes its style into its page; ours do not, and allow nothing of the kind. */
-function allowSwaggerStyles(fastify: FastifyInstance): void {
-  fastify.addHook('onSend', (request, reply, payload, done) => {
-    const policy = reply.getHeader('content-security-policy');
-    if (request.url.startsWith('/docs') && typeof policy === 'string') {
-      void reply.header(
-        'content-security-policy',
-        policy.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'"),
-      );
-    }
-    done(null, payload);
-  });
-}
-
-/** The request's id in the answer and in every log line, and one line for each request when it is done. */
-function setUpRequests(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
+/**
+ * The one way in: the request's id, its context, what a browser must be told, and who is calling, before any body is
+ * read. A push takes only the id: it has a signature of its own, and comes by the thousand.
+ */
+function setUpRequests(fastify: FastifyInstance, app: NestFastifyApplication): void {
+  const setHeaders = browserHeaders(app.get(Env));
+  const authenticate = accessHook(app.get(AccessService));
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.header('x-request-id', request.id);
-    if (isPush(request)) done();
-    else enterRequest({ requestId: request.id, ip: request.ip }, done);
+    if (isPush(request)) {
+      // Fastify refuses a Content-Type that it cannot read before any parser sees it; a forwarder may send one.
+      request.headers['content-type'] = 'application/octet-stream';
+      return done();
+    }
+    return enterRequest({ requestId: request.id, ip: request.ip }, () =>
+      setHeaders(request.raw, reply.raw, () => authenticate(request, reply, done)),
+    );
   });
   // Reading a body leaves the context behind.
   fastify.addHook('preValidation', (request, _reply, done) => {
     if (isPush(request)) done();
     else resumeRequest({ requestId: request.id, ip: request.ip }, done);
   });
+}
+
+function setUpAnswers(fastify: FastifyInstance, drain: Drain): void {
+  fastify.addHook('onSend', (request, reply, payload, done) => {
+    // Once the end is near, every answer asks its sender to come back over a new connection.
+    if (drain.hasBegun) void reply.header('connection', 'close');
+    if (request.url.startsWith('/docs')) allowOwnStyles(reply);
+    done(null, payload);
+  });
+}
+
+/** Swagger UI writes its style into its page; ours do not, and allow nothing of the kind. */
+function allowOwnStyles(reply: FastifyReply): void {
+  const policy = reply.getHeader('content-security-policy');
+  if (typeof policy !== 'string') return;
+  void reply.header(
+    'content-security-policy',
+    policy.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'"),
+  );
+}
+
+/** One line for each request when it is done. */
+function setUpEnds(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
   fastify.addHook('onResponse', (request, reply, done) => {
     if (!isPush(request)) leaveRequest();
     const { method } = request;
@@ -151,7 +160,7 @@ function setUpRequests(fastify: FastifyInstance, logger: Logger, metrics: Metric
     const route = request.routeOptions.url ?? 'unknown';
     const status = reply.statusCode;
     metrics.httpSeconds.observe({ method, route, status }, reply.elapsedTime / 1000);
-    // Good pushes come by the thousand: they stand in the ledger and in the counters.
+    // Good pushes stand in the ledger and in the counters.
     if (isPush(request) && status === 200) return done();
     logger.info('request', {
       requestId: request.id,
@@ -162,17 +171,12 @@ function setUpRequests(fastify: FastifyInstance, logger: Logger, metrics: Metric
       ip: request.ip,
       ...(request.caller && { key: request.caller.name, tenant: request.caller.tenantId }),
     });
-    done();
+    return done();
   });
 }
 
 /** Raw bytes for the push doors whatever their Content-Type, JSON for everything else. */
 function setUpBodies(fastify: FastifyInstance): void {
-  fastify.addHook('onRequest', (request, _reply, done) => {
-    // Fastify refuses a Content-Type that it cannot read before any parser sees it; a forwarder may send one.
-    if (isPush(request)) request.headers['content-type'] = 'application/octet-stream';
-    done();
-  });
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     if (isPush(request)) return done(null, body);
@@ -186,7 +190,6 @@ function setUpBodies(fastify: FastifyInstance): void {
   });
 }
 
-/** They come by the thousand, and take from the common way only what they need. */
 function isPush(request: FastifyRequest): boolean {
   return request.routeOptions.config.rawBody === true;
 }

@@ -28,36 +28,54 @@ export function addIdempotencyHooks(
   const running = new WeakMap<FastifyRequest, RunningRequest>();
 
   // The caller is known and the body parsed; neither has been looked at by the route.
-  fastify.addHook('preHandler', async (request, reply) => {
-    if (!isKeyed(request)) return;
+  // Most requests carry no key: they pass without a promise.
+  fastify.addHook('preHandler', (request, reply, done) => {
+    if (!isKeyed(request)) return done();
+    beginOrReplay(request, reply).then((isAnswered) => {
+      if (!isAnswered) done();
+    }, done);
+  });
+
+  // Before it is sent: whoever has seen the answer finds it kept.
+  fastify.addHook('onSend', (request, reply, payload, done) => {
+    const mine = running.get(request);
+    if (!mine) return done(null, payload);
+    running.delete(request);
+    void keepAnswer(mine, request, reply, payload).finally(() => done(null, payload));
+  });
+
+  /** @returns whether the answer of the first request has been given again */
+  async function beginOrReplay(request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
     const begun = await begin(idempotency, request, reply);
     if ('held' in begun) {
       running.set(request, begun);
-      return;
+      return false;
     }
-    return reply
+    void reply
       .status(begun.status)
       .headers(begun.headers)
       .header('idempotency-replayed', 'true')
       .send(begun.body ?? undefined);
-  });
+    return true;
+  }
 
-  // Before it is sent: whoever has seen the answer finds it kept.
-  fastify.addHook('onSend', async (request, reply, payload) => {
-    const mine = running.get(request);
-    if (!mine) return payload;
-    running.delete(request);
+  /** Never rejects: what was done is done, and its caller is told so. */
+  async function keepAnswer(
+    mine: RunningRequest,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    payload: unknown,
+  ): Promise<void> {
     try {
       const answer = isRefusal(request, reply) ? null : readAnswer(request, reply, payload);
       await (answer ? idempotency.keep(mine, answer) : idempotency.release(mine));
     } catch (error) {
-      // What was done is done, and its caller is told so. The lease runs out.
+      // The lease runs out.
       logger.error('idempotency.not_kept', errorFields(error));
     } finally {
       mine.stopRenewing();
     }
-    return payload;
-  });
+  }
 }
 
 function isKeyed({ method, routeOptions, headers, is404 }: FastifyRequest): boolean {

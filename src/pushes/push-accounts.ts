@@ -40,11 +40,18 @@ export class PushAccounts {
     this.#sources.push(source);
   }
 
+  /** What was read a moment ago, without waiting; undefined when it has to be looked up. */
+  peek(appid: string): HeldAccount | null | undefined {
+    const known = this.#remembered.get(appid);
+    return known && performance.now() - known.at < FRESH_MS ? known.account : undefined;
+  }
+
   /** @returns null for an account that is unknown, switched off or deleted */
   async find(appid: string): Promise<HeldAccount | null> {
+    const fresh = this.peek(appid);
+    if (fresh !== undefined) return fresh;
     const known = this.#remembered.get(appid);
     const age = known ? performance.now() - known.at : Infinity;
-    if (known && age < FRESH_MS) return known.account;
     const lookUp = this.#lookUps.get(appid) ?? this.#lookUp(appid);
     if (!known || age > STALE_MS) return lookUp;
     return inTime(lookUp, LOOK_UP_MS, () => new Error('slow')).catch(() => known.account);

@@ -88,7 +88,8 @@ export class PushIntake {
   ): Promise<PushAnswer> {
     const opened = this.#open(body, query);
     const push = readPush(opened.fields);
-    const account = await this.accounts.find(appid);
+    const known = this.accounts.peek(appid);
+    const account = known === undefined ? await this.accounts.find(appid) : known;
     if (!account) {
       this.metrics.pushes.inc({ door: 'account', kind: kindOf(push), outcome: 'dropped' });
       this.logger.info('push.dropped', { ...request, appid, kind: kindOf(push) });
