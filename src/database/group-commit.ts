@@ -5,8 +5,10 @@ export interface GroupCommitOptions<I, O> {
   commit: (items: I[]) => Promise<O[]>;
   /** How much an item weighs, in bytes. */
   weigh: (item: I) => number;
-  /** Statements under way at once. */
+  /** Statements under way at once: few make large groups. */
   inFlight: number;
+  /** As many once all of them are slow: one that waits must not wait for two of them. Default: no more. */
+  inFlightWhenSlow?: number;
   maxItems: number;
   maxBytes: number;
   /** Bounds of what may wait; beyond them items are refused at once. */
@@ -25,6 +27,9 @@ interface Waiting<I, O> {
   /** Called when its statement has come back. */
   ended?: () => void;
 }
+
+/** A statement that has taken so long is slow. */
+const SLOW_MS = 250;
 
 /**
  * Gathers what the calls of one turn of the event loop bring and writes it as one group: one commit for all of them,
@@ -66,9 +71,19 @@ export class GroupCommit<I, O> {
 
   /** Every statement that may be under way is, and none has come back in the time that a caller waits. */
   #isSilent(): boolean {
-    const { inFlight, withinMs } = this.options;
-    const before = performance.now() - withinMs;
-    return this.#startedAt.size >= inFlight && [...this.#startedAt].every(({ at }) => at < before);
+    const { inFlight, inFlightWhenSlow = inFlight, withinMs } = this.options;
+    return this.#startedAt.size >= inFlightWhenSlow && this.#haveAllTaken(withinMs);
+  }
+
+  #mayStart(): boolean {
+    const { inFlight, inFlightWhenSlow = inFlight } = this.options;
+    const underWay = this.#startedAt.size;
+    return underWay < inFlight || (underWay < inFlightWhenSlow && this.#haveAllTaken(SLOW_MS));
+  }
+
+  #haveAllTaken(ms: number): boolean {
+    const before = performance.now() - ms;
+    return [...this.#startedAt].every(({ at }) => at < before);
   }
 
   #ofThisTurn(): Waiting<I, O>[] {
@@ -98,7 +113,7 @@ export class GroupCommit<I, O> {
   }
 
   #flush(): void {
-    while (this.#waiting.length > 0 && this.#startedAt.size < this.options.inFlight) {
+    while (this.#waiting.length > 0 && this.#mayStart()) {
       const group = this.#takeGroup();
       if (group.length > 0) void this.#commit(group);
     }

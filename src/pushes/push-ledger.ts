@@ -34,7 +34,10 @@ import {
 /** WeChat waits five seconds for an answer. */
 const KEEP_WITHIN_MS = 4_000;
 /** SQLite writes on one connection; elsewhere a slow statement must not hold up all others. */
-const IN_FLIGHT = { sqlite: 1, mysql: 4 };
+const IN_FLIGHT = {
+  sqlite: { inFlight: 1 },
+  mysql: { inFlight: 2, inFlightWhenSlow: 8 },
+};
 const GROUP = {
   maxItems: 500,
   maxBytes: 4 * 1024 * 1024,
@@ -97,7 +100,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
   ) {
     const bounds = {
       ...GROUP,
-      inFlight: this.db.isSqlite ? IN_FLIGHT.sqlite : IN_FLIGHT.mysql,
+      ...(this.db.isSqlite ? IN_FLIGHT.sqlite : IN_FLIGHT.mysql),
       withinMs: KEEP_WITHIN_MS,
     };
     this.#inserts = new GroupCommit({

@@ -53,11 +53,12 @@ export class TokenVault implements OnModuleInit {
   }
 
   /** The row's access token, if it lives for another minute at least. */
-  openLive(row: TokenRow | null): LiveToken | null {
+  openLive(row: Pick<TokenRow, 'appid' | 'accessToken' | 'expiresAt'> | null): LiveToken | null {
     if (!row?.accessToken || !row.expiresAt) return null;
     const expiresAt = row.expiresAt.getTime();
     if (expiresAt - this.clock.now().getTime() <= HARD_MARGIN_MS) return null;
-    return { token: this.#open(row, 'accessToken') ?? '', expiresAt };
+    const binding = tokenBinding(row.appid, 'accessToken');
+    return { token: this.secrets.open(row.accessToken, binding), expiresAt };
   }
 
   /** The row's access token, dead or alive. */

@@ -28,6 +28,18 @@ export class TokensRepository {
     return on.findOneBy(TokenRow, { appid });
   }
 
+  /** What is needed to hand the token out. Written out: it stands on the way of every call of WeChat. */
+  async findAccess(
+    appid: string,
+  ): Promise<Pick<TokenRow, 'appid' | 'accessToken' | 'expiresAt'> | null> {
+    const [row] = await this.db.read.query<
+      { access_token: string | null; expires_at: string | Date | null }[]
+    >('SELECT access_token, expires_at FROM token WHERE appid = ?', [appid]);
+    if (!row) return null;
+    const expiresAt = row.expires_at === null ? null : this.db.toDate(row.expires_at);
+    return { appid, accessToken: row.access_token, expiresAt };
+  }
+
   findWithRefreshToken(): Promise<TokenRow[]> {
     return this.db.read.findBy(TokenRow, { refreshToken: Not(IsNull()) });
   }

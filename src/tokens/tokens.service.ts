@@ -36,6 +36,7 @@ export interface EndingToken {
 /** Custody of every token: encrypted at rest, one fresh token for each appid at any time, refreshed once by whoever. */
 @Injectable()
 export class TokensService {
+  readonly #reading = new Map<string, Promise<LiveToken | null>>();
   /** When this process last tried to refresh a token in the background. */
   readonly #triedAt = new Map<string, number>();
 
@@ -197,8 +198,17 @@ export class TokensService {
     this.db.afterCommit(tx, () => this.#tellChanged(appid));
   }
 
-  async #read(appid: string): Promise<LiveToken | null> {
-    const live = this.vault.openLive(await this.tokens.find(appid));
+  /** Callers that come together share one look. */
+  #read(appid: string): Promise<LiveToken | null> {
+    const running = this.#reading.get(appid);
+    if (running) return running;
+    const reading = this.#readNow(appid).finally(() => this.#reading.delete(appid));
+    this.#reading.set(appid, reading);
+    return reading;
+  }
+
+  async #readNow(appid: string): Promise<LiveToken | null> {
+    const live = this.vault.openLive(await this.tokens.findAccess(appid));
     if (live) this.cache.remember(appid, live);
     return live;
   }
