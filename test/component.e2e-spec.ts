@@ -147,4 +147,24 @@ describe('without a ticket', () => {
     expect(await ready.json()).toMatchObject({ status: 'ready', component: { ticket: 'missing' } });
     await fresh.stop();
   });
+
+  it('is no news of a platform that is just being set up, until it was asked for in vain', async () => {
+    const fresh = await startApp({
+      withoutTicket: true,
+      env: { WECHAT_API_BASE_URL: 'http://127.0.0.1:9' },
+    });
+    const told = async (): Promise<number> =>
+      (await fresh.api<{ items: unknown[] }>('GET', '/events?type=component.ticket_late')).body
+        .items.length;
+    const watchAfter = async (minutes: number): Promise<number> => {
+      fresh.clock.advance(minutes * 60_000);
+      await fresh.app.get(ComponentService).watchTicket();
+      return told();
+    };
+    expect(await told()).toBe(0);
+    const news: number[] = [];
+    for (const minutes of [1, 4, 10, 20, 60]) news.push(await watchAfter(minutes));
+    expect(news).toEqual([0, 0, 0, 1, 1]);
+    await fresh.stop();
+  });
 });

@@ -31,6 +31,8 @@ const LATE_AFTER_MS = 30 * MINUTE_MS;
 const RESTART_AFTER_MS = 60 * MINUTE_MS;
 /** How long WeChat takes a ticket. */
 const TICKET_LIFE_MS = 12 * 60 * MINUTE_MS;
+/** A new platform has no ticket yet: that is no news before it has been asked for so often, a quarter of an hour after the start. */
+const ASKED_IN_VAIN = 3;
 const FIRST_RESTART_WAIT_MS = 5 * MINUTE_MS;
 const LONGEST_RESTART_WAIT_MS = 60 * MINUTE_MS;
 
@@ -166,7 +168,8 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
 
   /** One event for each time that tickets stay away, however many processes watch. */
   async #reportLate(row: ComponentTicket, state: TicketState): Promise<void> {
-    if (state === 'fresh' || row.lateReportedAt) return;
+    const isJustNew = state === 'missing' && row.restartAttempts < ASKED_IN_VAIN;
+    if (state === 'fresh' || isJustNew || row.lateReportedAt) return;
     await this.db.write(async (tx) => {
       if (!(await this.tickets.claimLateReport(tx, row, this.clock.now()))) return;
       const subject = { tenantId: null, appid: null };

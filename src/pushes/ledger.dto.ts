@@ -1,4 +1,4 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, IntersectionType } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
 
 import { PageQueryDto } from '../common/paging.js';
@@ -67,23 +67,11 @@ class PushFilterDto {
   account?: string;
 }
 
-export class ListPushesDto extends PageQueryDto {
+export class ListPushesDto extends IntersectionType(PageQueryDto, PushFilterDto) {
   @ApiPropertyOptional({ enum: PUSH_STATES, example: 'parked' })
   @IsOptional()
   @IsIn(PUSH_STATES)
   state?: PushState;
-
-  @ApiPropertyOptional({ example: 'authorized' })
-  @IsOptional()
-  @IsString()
-  @MaxLength(64)
-  kind?: string;
-
-  @ApiPropertyOptional({ example: 'wx1badb002feedface' })
-  @IsOptional()
-  @IsString()
-  @MaxLength(32)
-  account?: string;
 }
 
 export class RedrivePushesDto extends PushFilterDto {}
