@@ -41,6 +41,7 @@ export function createApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .addTag('事件 Events')
     .addTag('密钥 API keys')
     .addTag('运维 Operations')
+    .addTag('审计 Audit')
     .addTag('健康检查 Health')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'API 密钥 / API key' })
     .build();

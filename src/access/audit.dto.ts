@@ -118,20 +118,19 @@ export class ListAuditDto extends PageQueryDto {
   @ApiPropertyOptional({
     description:
       '密钥的名称或编号，或 actor.type、actor.name / The name or id of a key, or an `actor.type` or `actor.name`',
-    example: 'crm-admin',
   })
   @IsOptional()
   @IsString()
   @Length(1, 128)
   actor?: string;
 
-  @ApiPropertyOptional({ example: 'account.claimed' })
+  @ApiPropertyOptional()
   @IsOptional()
   @IsString()
   @Length(1, 64)
   action?: string;
 
-  @ApiPropertyOptional({ example: 'wx1badb002feedface' })
+  @ApiPropertyOptional()
   @IsOptional()
   @IsString()
   @Length(1, 160)

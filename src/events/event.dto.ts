@@ -89,10 +89,8 @@ export class ListEventsDto {
   @IsIn(EVENT_TYPES, { each: true })
   type?: EventType[];
 
-  @ApiPropertyOptional({
-    description: '上次返回的 after / `after` of the answer before',
-    example: 'ZTQy',
-  })
+  // Without an example: Swagger UI would send it.
+  @ApiPropertyOptional({ description: '上次返回的 after / `after` of the answer before' })
   @IsOptional()
   @IsString()
   @MaxLength(64)

@@ -50,12 +50,12 @@ export class WorkPageDto {
 }
 
 export class ListWorkDto extends PageQueryDto {
-  @ApiPropertyOptional({ enum: WORK_STATES, example: 'dead' })
+  @ApiPropertyOptional({ enum: WORK_STATES })
   @IsOptional()
   @IsIn(WORK_STATES)
   state?: WorkState;
 
-  @ApiPropertyOptional({ example: 'read-account-details' })
+  @ApiPropertyOptional()
   @IsOptional()
   @IsString()
   @MaxLength(64)

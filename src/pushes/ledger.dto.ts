@@ -1,4 +1,4 @@
-import { ApiProperty, ApiPropertyOptional, IntersectionType } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
 
 import { PageQueryDto } from '../common/paging.js';
@@ -53,7 +53,7 @@ export class PushPageDto {
   nextCursor: string | null;
 }
 
-class PushFilterDto {
+export class RedrivePushesDto {
   @ApiPropertyOptional({ example: 'authorized' })
   @IsOptional()
   @IsString()
@@ -67,14 +67,25 @@ class PushFilterDto {
   account?: string;
 }
 
-export class ListPushesDto extends IntersectionType(PageQueryDto, PushFilterDto) {
-  @ApiPropertyOptional({ enum: PUSH_STATES, example: 'parked' })
+/** Without examples, which Swagger UI would send in a query. */
+export class ListPushesDto extends PageQueryDto {
+  @ApiPropertyOptional({ enum: PUSH_STATES })
   @IsOptional()
   @IsIn(PUSH_STATES)
   state?: PushState;
-}
 
-export class RedrivePushesDto extends PushFilterDto {}
+  @ApiPropertyOptional()
+  @IsOptional()
+  @IsString()
+  @MaxLength(64)
+  kind?: string;
+
+  @ApiPropertyOptional()
+  @IsOptional()
+  @IsString()
+  @MaxLength(32)
+  account?: string;
+}
 
 export class RedrivenDto {
   @ApiProperty({ description: '重新处理的推送数 / How many are driven again', example: 3 })
