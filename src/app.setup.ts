@@ -183,11 +183,25 @@ function setUpBodies(fastify: FastifyInstance): void {
     if (request.is404 || body.length === 0) return done(null, undefined);
     if (!isJson(request)) return done(new AppError('unsupported_media_type'));
     try {
-      return done(null, JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)));
+      return done(null, parseJson(new TextDecoder('utf-8', { fatal: true }).decode(body)));
     } catch {
       return done(new AppError('malformed_body'));
     }
   });
+}
+
+/** No body of the API is nested deeper than a few levels; one that is wears out whoever walks through it. */
+const MAX_JSON_DEPTH = 64;
+
+/** @throws SyntaxError for what is no JSON, or nested too deep */
+function parseJson(text: string): unknown {
+  let depth = 0;
+  for (const [token] of text.matchAll(/[[\]{}]|"(?:[^"\\]|\\.)*"/gs)) {
+    if (token === '[' || token === '{') depth += 1;
+    else if (token === ']' || token === '}') depth -= 1;
+    if (depth > MAX_JSON_DEPTH) throw new SyntaxError('too deep');
+  }
+  return JSON.parse(text);
 }
 
 function isPush(request: FastifyRequest): boolean {

@@ -78,6 +78,16 @@ describe('POST /authorizations', () => {
     expect(answer.body).toMatchObject({ code: 'malformed_body', title: 'The body is not JSON' });
   });
 
+  it('answers 400 for a body that is nested without end, and reads brackets in a text as text', async () => {
+    const nested = `{"accountType":${'['.repeat(60_000)}${']'.repeat(60_000)}}`;
+    expect(await app.api('POST', '/authorizations', nested)).toMatchObject({
+      status: 400,
+      body: { code: 'malformed_body' },
+    });
+    const text = JSON.stringify({ accountType: `"\\${'['.repeat(1_000)}` });
+    expect((await app.api('POST', '/authorizations', text)).status).toBe(422);
+  });
+
   it("says what WeChat's refusal means", async () => {
     app.sandbox.faults.add({
       path: '/cgi-bin/component/api_create_preauthcode',
