@@ -65,7 +65,7 @@ export interface LoadOptions {
 /** Sends pushes at a rate whatever becomes of them, as WeChat does, and keeps what was answered. */
 export class PushLoad {
   readonly history: PushHistory[] = [];
-  readonly #agent = new Agent({ connections: 256, connect: { timeout: ANSWER_MS } });
+  readonly #agent = new Agent({ connections: 2_000, connect: { timeout: ANSWER_MS } });
   readonly #running = new Set<Promise<void>>();
   #ticking: NodeJS.Timeout | null = null;
 
