@@ -36,7 +36,7 @@ const KEEP_WITHIN_MS = 4_000;
 /** SQLite writes on one connection; elsewhere a slow statement must not hold up all others. */
 const IN_FLIGHT = {
   sqlite: { inFlight: 1 },
-  mysql: { inFlight: 2, inFlightWhenSlow: 8 },
+  mysql: { inFlight: 2, inFlightWhenSlow: 6 },
 };
 const GROUP = {
   maxItems: 500,
@@ -47,7 +47,8 @@ const GROUP = {
 /** What a row weighs beside its content. */
 const ROW_BYTES = 400;
 
-const HANDLERS_AT_ONCE = 16;
+/** Of the pool's sixteen connections: however slow the database, handlers must leave some to what WeChat waits for. */
+const HANDLERS_AT_ONCE = 8;
 /** More than so many are not kept in memory: they wait in the ledger. */
 const MAX_QUEUED = 1_000;
 const FIRST_RETRY_MS = 10_000;
@@ -110,6 +111,8 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     });
     this.#marks = new GroupCommit({
       ...bounds,
+      // Nobody waits for these.
+      inFlightWhenSlow: bounds.inFlight,
       maxWaitingItems: Infinity,
       commit: async (ids) => {
         await this.pushes.markHandled(ids, this.clock.now());
