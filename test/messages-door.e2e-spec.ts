@@ -1,13 +1,15 @@
 import { makePush } from '@app/wechat-sandbox';
 import { textReply } from '@app/wechat';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { request } from 'undici';
 
 import { Database } from '../src/database/database.js';
 import { EventRow } from '../src/events/event.entity.js';
 import { EventsService } from '../src/events/events.service.js';
 import { type PassiveReply, PushHandlers } from '../src/pushes/push-handlers.js';
+import { PushLedger } from '../src/pushes/push-ledger.js';
 import { PushRow } from '../src/pushes/push.entity.js';
+import { PushesRepository } from '../src/pushes/pushes.repository.js';
 import { COMPONENT, startApp, type TestApp } from './app.js';
 import { begin, enableAccount, figureOf, readMetrics } from './helpers.js';
 
@@ -384,6 +386,66 @@ describe('a passive reply', () => {
     });
     expect(await rowsOf(appid)).toHaveLength(1);
     await app.settled();
+  });
+});
+
+describe('a repeated message, where the database takes its time to find the first one', () => {
+  let release: () => void;
+  /** Reads of the ledger wait until they are let go. */
+  function holdReads(): void {
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const find = db.read.find.bind(db.read);
+    jest.spyOn(db.read, 'find').mockImplementation(async (...query) => {
+      if (query[0] === PushRow) await held;
+      return find(...query);
+    });
+  }
+  afterEach(() => {
+    release();
+    jest.restoreAllMocks();
+  });
+
+  it('costs no message its answer, and a new one of the same group is handled by the sweep', async () => {
+    const appid = await newEnabledAccount();
+    const again = { ...text('again'), FromUserName: 'oAgain' };
+    const fresh = { ...text('new'), FromUserName: 'oAgain' };
+    await app.sandbox.pushMessage(appid, again);
+    await app.settled();
+    const insertGroup = jest.spyOn(app.app.get(PushesRepository), 'insertGroup');
+    holdReads();
+    const answers = await Promise.all([
+      app.sandbox.pushMessage(appid, again),
+      app.sandbox.pushMessage(appid, fresh),
+    ]);
+    expect(answers).toEqual([SUCCESS, SUCCESS]);
+    // Nothing is told of the new one either, where the two went together.
+    const isTogether = insertGroup.mock.calls.some(([rows]) => rows.length === 2);
+    await app.settled();
+    expect(await effectsOf(appid)).toHaveLength(isTogether ? 1 : 2);
+    release();
+    await db.write((tx) =>
+      tx.update(PushRow, { account: appid, state: 'waiting' }, { leaseUntil: null }),
+    );
+    app.clock.advance(1_000);
+    await app.app.get(PushLedger).sweep();
+    expect((await effectsOf(appid)).sort()).toEqual(
+      [`message ${again.MsgId}`, `message ${fresh.MsgId}`].sort(),
+    );
+  });
+
+  it('is refused when it is to be answered in words, until those of the first time can be read', async () => {
+    const appid = await newEnabledAccount();
+    replies.set(appid, ({ fromUserName, toUserName, createTime }) =>
+      textReply({ to: fromUserName, from: toUserName, createTime }, 'in words'),
+    );
+    const xml = `<xml><ToUserName>${app.sandbox.account(appid).originalId}</ToUserName><FromUserName>oWords</FromUserName><CreateTime>${seconds()}</CreateTime><MsgType>text</MsgType><Content>hello</Content><MsgId>${newMsgId()}</MsgId></xml>`;
+    const push = makePush(xml, COMPONENT, seconds());
+    const first = await send(appid, push);
+    expect(first).toMatchObject({ status: 200, contentType: 'application/xml; charset=utf-8' });
+    holdReads();
+    expect(await send(appid, push)).toMatchObject({ status: 503, body: '' });
+    release();
+    expect(await send(appid, push)).toEqual(first);
   });
 });
 

@@ -150,11 +150,13 @@ export class PushIntake {
       handler,
       request,
     });
-    this.metrics.pushes.inc({ door, kind, outcome: kept.isNew ? 'kept' : 'duplicate' });
-    this.logger.debug('push.received', { account, kind, isNew: kept.isNew });
-    return kept.answer === null
+    const isNew = kept?.isNew ?? true;
+    this.metrics.pushes.inc({ door, kind, outcome: isNew ? 'kept' : 'duplicate' });
+    this.logger.debug('push.received', { account, kind, isNew });
+    const answer = kept?.answer ?? null;
+    return answer === null
       ? { body: SUCCESS, contentType: TEXT_TYPE }
-      : { body: kept.answer, contentType: XML_TYPE };
+      : { body: answer, contentType: XML_TYPE };
   }
 
   #sealReply(clear: string, { encodingAesKey, format }: OpenedPush, now: Date): string {

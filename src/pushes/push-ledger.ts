@@ -78,7 +78,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
   /** What this process handles, by the push's id. */
   readonly #running = new Map<string, Promise<void>>();
   readonly #turns = pLimit(HANDLERS_AT_ONCE);
-  readonly #inserts: GroupCommit<NewPush, KeptPush>;
+  readonly #inserts: GroupCommit<NewPush, KeptPush | null>;
   readonly #marks: GroupCommit<string, undefined>;
   /** Claimed, but told to stop before their handler began. */
   readonly #notBegun: string[] = [];
@@ -136,9 +136,11 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
   /**
    * Keeps a push. When this returns, it is in the database, and its handler has been started if it is new.
    *
-   * @throws AppError `storage_unavailable` when it could not be kept in time
+   * Null when it is kept, but nobody could tell in time whether it was there before: then the sweep hands it out.
+   *
+   * @throws AppError `storage_unavailable` when it could not be kept in time, or what it was answered with not be read
    */
-  async keep({ row, content, push, handler, request }: VerifiedPush): Promise<KeptPush> {
+  async keep({ row, content, push, handler, request }: VerifiedPush): Promise<KeptPush | null> {
     const now = this.clock.now();
     const isHandled = handler === null;
     const isOurs = !isHandled && !this.#isStopping && this.#running.size < MAX_QUEUED;
@@ -154,6 +156,11 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     };
     const result = await this.#inserts.add(kept);
     crashPoint('push.kept');
+    if (!result) {
+      // It may have been answered before, in other words; when WeChat asks again, that can be read.
+      if (row.answer !== null) throw new AppError('storage_unavailable');
+      return null;
+    }
     if (result.isNew && isOurs)
       this.#start(
         { ...kept, leaseUntil: null, failure: null },

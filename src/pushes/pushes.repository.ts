@@ -14,9 +14,9 @@ export interface NewPush extends Omit<PushRow, 'leaseUntil' | 'failure'> {
 
 /** What the ledger holds of a push. */
 export interface KeptPush {
-  /** False for one that was there already, or that this process must leave to the sweep. */
+  /** False for one that was there already. */
   isNew: boolean;
-  /** Of the first one that came, where that could be read in time; null for `success`. */
+  /** Of the first one that came; null for `success`. */
   answer: string | null;
 }
 
@@ -29,7 +29,10 @@ export interface PushFilter {
 const COLUMNS =
   'id, account, dedup_key, kind, occurred_at, content, answer, state, attempts, next_try_at, received_at, handled_at, lease_until';
 
-/** How long a group waits to learn which of its pushes are repeated ones. */
+/**
+ * How long a group waits to learn which of its pushes are repeated ones. Waiting for longer would cost all of them
+ * their answer; WeChat would repeat them, and make a slow database slower still.
+ */
 const TELL_APART_MS = 1_000;
 
 class SlowError extends Error {}
@@ -41,9 +44,10 @@ export class PushesRepository {
   /**
    * Keeps pushes in one statement that commits by itself; those that the ledger has already are left alone.
    *
-   * @returns for each, in their order
+   * @returns for each, in their order; null when it is kept, but the database was too slow to tell the new ones from
+   * the repeated ones in time
    */
-  async insertGroup(rows: readonly NewPush[], leaseMs: number): Promise<KeptPush[]> {
+  async insertGroup(rows: readonly NewPush[], leaseMs: number): Promise<(KeptPush | null)[]> {
     const lease = this.db.nowSql(leaseMs);
     const values = rows.map(
       ({ isOurs }) => `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${isOurs ? lease : 'NULL'})`,
@@ -54,12 +58,10 @@ export class PushesRepository {
       rows.flatMap(toValues),
     );
     if (written === rows.length) return rows.map(({ answer }) => ({ isNew: true, answer }));
-    // All are kept by now. Where the database is so slow that telling the new from the repeated ones would cost the
-    // whole group its answer, WeChat would send it once more and make it slower still: the sweep finds the new ones.
     return inTime(this.#findKept(rows), TELL_APART_MS, () => new SlowError()).catch(
       (error: unknown) => {
-        if (!(error instanceof SlowError)) throw error;
-        return rows.map(({ answer }) => ({ isNew: false, answer }));
+        if (error instanceof SlowError) return rows.map(() => null);
+        throw error;
       },
     );
   }
