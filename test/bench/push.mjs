@@ -1,17 +1,16 @@
 // npm run bench:push. How fast the service takes WeChat's pushes in, compared with nothing but node:http doing the
 // same work in the same run: figures of one machine say nothing about another, their ratios do.
 import { openSync, readFileSync } from 'node:fs';
-import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { createSqlite, MysqlServer, sqliteVersion } from './databases.mjs';
 import { watchOthers } from './machine.mjs';
-import { answerOf, COMPONENT, isPinned, SECRET_KEYS, startNode } from './shared.mjs';
+import { atLeast, exitCodeOf, goalTable, grouped, machine, table } from './report.mjs';
+import { answerOf, isPinned } from './shared.mjs';
+import { OPTIONS, run, serviceEnv, turned } from './stage.mjs';
 
-const ROOT = join(import.meta.dirname, '../..');
 const REPORT = join(import.meta.dirname, 'push-report.md');
 const SERVER_CPU = 0;
 const GENERATOR_CPU = 1;
@@ -37,11 +36,8 @@ const ENGINES = { mariadb: 'MariaDB', sqlite: 'SQLite' };
 const { values: options } = parseArgs({
   options: {
     seconds: { type: 'string', default: '3' },
-    rounds: { type: 'string', default: '5' },
     only: { type: 'string' },
-    'no-gate': { type: 'boolean', default: false },
-    mariadb: { type: 'string', default: 'mariadb://root@127.0.0.1:3306' },
-    build: { type: 'string', default: join(ROOT, 'dist') },
+    ...OPTIONS,
   },
 });
 const seconds = Number(options.seconds);
@@ -54,77 +50,20 @@ if (!(seconds > 0) || !(rounds >= 1) || !engines.every((engine) => engine in ENG
   process.exit(2);
 }
 
-const children = new Set();
-const folder = await mkdtemp(join(tmpdir(), 'channel-bench-'));
-const build = join(folder, 'dist');
-let mysql = null;
-let cleaning = null;
-
-function start(cpu, args, settings) {
-  if (cleaning) throw new Error('The benchmark is ending.');
-  const child = startNode(cpu, args, settings);
-  children.add(child);
-  child.once('exit', () => children.delete(child));
-  return child;
-}
-
-async function stop(child) {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGKILL');
-  await ended;
-}
-
-function cleanUp() {
-  cleaning ??= (async () => {
-    await Promise.all([...children].map(stop));
-    await mysql?.close();
-    await rm(folder, { recursive: true, force: true });
-  })();
-  return cleaning;
-}
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-  process.once(signal, () => {
-    void cleanUp().finally(() => process.exit(130));
-  });
-
-/** A copy: whoever builds meanwhile must not change what is measured. */
-async function copyBuild() {
-  await cp(options.build, build, { recursive: true });
-  await cp(join(ROOT, 'package.json'), join(folder, 'package.json'));
-  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-}
-
-function createDatabase(engine) {
-  return engine === 'sqlite' ? createSqlite(folder) : mysql.create();
-}
-
-/** The environment of a deployment; WeChat is nowhere. */
-function serviceEnv(url, port) {
-  return {
-    PORT: String(port),
-    DATABASE_URL: url,
-    SECRET_KEYS,
-    ADMIN_API_KEY: 'owner-key-of-the-bench-0123456789abcdef',
-    WECHAT_COMPONENT_APPID: COMPONENT.appid,
-    WECHAT_COMPONENT_APPSECRET: COMPONENT.appSecret,
-    WECHAT_COMPONENT_TOKEN: COMPONENT.token,
-    WECHAT_COMPONENT_ENCODING_AES_KEY: COMPONENT.encodingAesKey,
-    WECHAT_API_BASE_URL: 'http://127.0.0.1:9',
-  };
-}
-
 /** The service as it is deployed, its log in a file. */
-async function startService(engine) {
-  const database = await createDatabase(engine);
+async function startService(stage, engine) {
+  const database = await stage.createDatabase(engine);
   const port = await freePort();
-  const log = join(folder, `service-${port}.log`);
-  const child = start(SERVER_CPU, ['--enable-source-maps', join(build, 'src/main.js')], {
-    env: serviceEnv(database.url, port),
-    output: openSync(log, 'w'),
-    ipc: false,
-  });
+  const log = join(stage.folder, `service-${port}.log`);
+  const child = stage.start(
+    SERVER_CPU,
+    ['--enable-source-maps', join(stage.build, 'src/main.js')],
+    {
+      env: serviceEnv(database.url, { PORT: String(port) }),
+      output: openSync(log, 'w'),
+      ipc: false,
+    },
+  );
   const deadline = Date.now() + READY_WITHIN_MS;
   while (!(await isReady(port))) {
     if (child.exitCode !== null || Date.now() > deadline)
@@ -142,12 +81,12 @@ async function isReady(port) {
 }
 
 /** @param name "group" or "row" */
-async function startBare(engine, name) {
-  const database = await createDatabase(engine);
-  await migrate(database.url);
+async function startBare(stage, engine, name) {
+  const database = await stage.createDatabase(engine);
+  await migrate(stage, database.url);
   const file = join(import.meta.dirname, 'bare-server.mjs');
-  const log = join(folder, `${engine}-${name}.log`);
-  const child = start(SERVER_CPU, [file, build, name, database.url], {
+  const log = join(stage.folder, `${engine}-${name}.log`);
+  const child = stage.start(SERVER_CPU, [file, stage.build, name, database.url], {
     output: openSync(log, 'w'),
   });
   const { port } = await answerOf(child);
@@ -155,9 +94,9 @@ async function startBare(engine, name) {
 }
 
 /** The same tables as the service's. */
-async function migrate(url) {
-  const child = start(SERVER_CPU, [join(build, 'src/migrate.js')], {
-    env: serviceEnv(url, 0),
+async function migrate(stage, url) {
+  const child = stage.start(SERVER_CPU, [join(stage.build, 'src/migrate.js')], {
+    env: serviceEnv(url),
     output: 'ignore',
     ipc: false,
   });
@@ -199,8 +138,7 @@ async function measureRounds(generator, servers) {
   const isEnough = () => servers.every((server) => quietSlices(server).length >= QUIET_SLICES);
   for (let round = 0; round < rounds + MORE_ROUNDS; round += 1) {
     if (round >= rounds && isEnough()) return;
-    const first = round % servers.length;
-    for (const server of [...servers.slice(first), ...servers.slice(0, first)])
+    for (const server of turned(servers, round))
       server.slices.push(await measure(generator, server, { seconds }));
     const figures = servers.map(({ engine, name, slices }) => {
       const { perSecond, isQuiet } = slices.at(-1);
@@ -222,13 +160,13 @@ function best(server) {
 }
 
 /** Resident memory of a fresh service while it takes many pushes in. */
-async function measureMemory(generator) {
-  const service = await startService('sqlite');
+async function measureMemory(stage, generator) {
+  const service = await startService(stage, 'sqlite');
   const samples = [];
   await measure(generator, service, { limit: MEMORY_PUSHES }, (pushes) => {
     samples.push({ pushes, mib: residentMib(service.child.pid) });
   });
-  await stop(service.child);
+  await stage.stop(service.child);
   const mean = (from, to) => {
     const within = samples.filter(
       ({ pushes }) => pushes > MEMORY_PUSHES * from && pushes <= MEMORY_PUSHES * to,
@@ -259,8 +197,8 @@ function slopeOf(samples) {
   );
 }
 
-async function measureParsing() {
-  const child = start(SERVER_CPU, [join(import.meta.dirname, 'micro.mjs'), build]);
+async function measureParsing(stage) {
+  const child = stage.start(SERVER_CPU, [join(import.meta.dirname, 'micro.mjs'), stage.build]);
   return answerOf(child);
 }
 
@@ -313,17 +251,6 @@ function judge(servers, parsing, memory) {
   return verdicts;
 }
 
-function atLeast(what, measured, { must, aim }) {
-  return {
-    what,
-    // Cut, not rounded: what is missed must not look as if it were met.
-    measured: (Math.floor(measured * 100) / 100).toFixed(2),
-    must: `≥ ${must.toFixed(2)}`,
-    aim: aim === undefined ? '' : `≥ ${aim.toFixed(2)}`,
-    isMet: measured >= must,
-  };
-}
-
 function flat({ secondQuarter, lastQuarter }) {
   const { part, mib } = GATES.memory;
   const allowed = Math.max(secondQuarter * part, mib);
@@ -336,14 +263,7 @@ function flat({ secondQuarter, lastQuarter }) {
   };
 }
 
-function reportOf(servers, parsing, memory, verdicts) {
-  const machine = [
-    `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown processor'}`,
-    `Node ${process.version}`,
-    ...(mysql ? [mysql.version.replace(/^(\S+?)-MariaDB.*/, 'MariaDB $1')] : []),
-    `SQLite ${sqliteVersion()}`,
-    new Date().toISOString().slice(0, 10),
-  ];
+function reportOf(mysql, servers, parsing, memory, verdicts) {
   const setting = isPinned
     ? 'the server on one processor, the load on another'
     : 'server and load not pinned to processors';
@@ -352,17 +272,11 @@ function reportOf(servers, parsing, memory, verdicts) {
     ? `Resident memory of the service: ${memory.start.toFixed(0)} MiB after ${grouped(MEMORY_FROM)} pushes, ${memory.end.toFixed(0)} MiB after ${grouped(MEMORY_PUSHES)} (${memory.slope >= 0 ? '+' : ''}${memory.slope.toFixed(1)} MiB per 100,000, peak ${memory.peak.toFixed(0)} MiB).`
     : '';
   const busy = disturbanceOf(servers);
-  const goals = verdicts.map(({ what, measured, must, aim, isMet }) => [
-    what,
-    `${measured}${isMet ? '' : ' ✗'}`,
-    must,
-    aim,
-  ]);
   return `${[
-    `${machine.join(', ')}; 64 connections, ${setting}; best of ${servers[0].slices.length} interleaved rounds of ${seconds} s.`,
+    `${machine(mysql)}; 64 connections, ${setting}; best of ${servers[0].slices.length} interleaved rounds of ${seconds} s.`,
     ...(busy ? [busy] : []),
     throughputTable(servers),
-    table(['goal', 'measured', 'must', 'aim'], '-rrr', goals),
+    goalTable(verdicts),
     [micro, resident].filter(Boolean).join('\n'),
   ].join('\n\n')}\n`;
 }
@@ -375,71 +289,32 @@ function disturbanceOf(servers) {
   return `**Other programs kept the machine busy in ${disturbed} of ${all.length} slices: not to be relied upon.**`;
 }
 
-/** Aligned as the formatter of this repository aligns tables. @param sides `r` for each column of figures */
-function table(head, sides, rows) {
-  const widths = head.map((_, n) =>
-    Math.max(3, ...[head, ...rows].map((row) => [...row[n]].length)),
-  );
-  const pad = (text, n) => {
-    const space = ' '.repeat(widths[n] - [...text].length);
-    return sides[n] === 'r' ? space + text : text + space;
-  };
-  const line = (cells) => `| ${cells.join(' | ')} |`;
-  const rule = widths.map((width, n) =>
-    sides[n] === 'r' ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width),
-  );
-  return [line(head.map(pad)), line(rule), ...rows.map((row) => line(row.map(pad)))].join('\n');
-}
-
-function grouped(count) {
-  return Math.round(count).toLocaleString('en-US');
-}
-
-async function connectMysql() {
-  try {
-    return await MysqlServer.connect(options.mariadb);
-  } catch (error) {
-    throw new Error(
-      `No MariaDB answers at ${new URL(options.mariadb).host} (--mariadb URL, or --only sqlite).`,
-      { cause: error },
-    );
-  }
-}
-
-async function main() {
-  await copyBuild();
-  if (engines.includes('mariadb')) mysql = await connectMysql();
-  const parsing = await measureParsing();
-  const generator = start(GENERATOR_CPU, [join(import.meta.dirname, 'generator.mjs'), build]);
+async function main(stage) {
+  if (engines.includes('mariadb')) await stage.connectMysql(options.mariadb);
+  const parsing = await measureParsing(stage);
+  const generator = stage.start(GENERATOR_CPU, [
+    join(import.meta.dirname, 'generator.mjs'),
+    stage.build,
+  ]);
   await answerOf(generator);
   generator.send({ count: POOL });
   await answerOf(generator);
   const servers = [];
   for (const engine of engines)
     servers.push(
-      await startService(engine),
-      await startBare(engine, 'group'),
-      await startBare(engine, 'row'),
+      await startService(stage, engine),
+      await startBare(stage, engine, 'group'),
+      await startBare(stage, engine, 'row'),
     );
   await measureRounds(generator, servers);
-  await Promise.all(servers.map(({ child }) => stop(child)));
-  const memory = engines.includes('sqlite') ? await measureMemory(generator) : null;
+  await Promise.all(servers.map(({ child }) => stage.stop(child)));
+  const memory = engines.includes('sqlite') ? await measureMemory(stage, generator) : null;
   const verdicts = judge(servers, parsing, memory);
-  const report = reportOf(servers, parsing, memory, verdicts);
+  const report = reportOf(stage.mysql, servers, parsing, memory, verdicts);
   await writeFile(REPORT, report);
   console.log(report);
-  const missed = verdicts.filter(({ isMet }) => !isMet);
-  for (const { what, measured, must } of missed)
-    console.error(`✗ ${what}: ${measured}, must be ${must}`);
-  return missed.length > 0 && !options['no-gate'] ? 1 : 0;
+  const code = exitCodeOf(verdicts);
+  return options['no-gate'] ? 0 : code;
 }
 
-let code = 1;
-try {
-  code = await main();
-} catch (error) {
-  if (!cleaning) console.error(error);
-} finally {
-  await cleanUp();
-}
-process.exit(code);
+await run(options.build, main);

@@ -1,16 +1,16 @@
 // npm run bench:tokens. What a token costs: in memory, in the database, and when a crowd finds it cold. Compared with
 // nothing but a driver, and with what custody replaces: figures of one machine say nothing about another.
 import { randomBytes } from 'node:crypto';
-import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { createSqlite, MysqlServer, sqliteVersion } from './databases.mjs';
-import { answerOf, COMPONENT, fromBuild, isPinned, SECRET_KEYS, startNode } from './shared.mjs';
+import { atLeast, exitCodeOf, goalTable, grouped, machine, table } from './report.mjs';
+import { answerOf, COMPONENT, fromBuild, isPinned } from './shared.mjs';
+import { OPTIONS, run, serviceEnv, turned } from './stage.mjs';
 import { COLD_APPIDS, READ_APPIDS } from './tokens-shared.mjs';
 
-const ROOT = join(import.meta.dirname, '../..');
 const REPORT = join(import.meta.dirname, 'tokens-report.md');
 const REFRESH = '/cgi-bin/component/api_authorizer_token';
 const CPUS = availableParallelism();
@@ -35,11 +35,8 @@ const DESIGNS = { ours: 'the service', naive: 'naive: read, refresh, write' };
 
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '5' },
     slices: { type: 'string', default: '20' },
-    'no-gate': { type: 'boolean', default: false },
-    mariadb: { type: 'string', default: 'mariadb://root@127.0.0.1:3306' },
-    build: { type: 'string', default: join(ROOT, 'dist') },
+    ...OPTIONS,
   },
 });
 const rounds = Number(options.rounds);
@@ -51,21 +48,12 @@ if (!(rounds >= 1) || !(slices >= 1)) {
   process.exit(2);
 }
 
-const children = new Set();
-const folder = await mkdtemp(join(tmpdir(), 'channel-bench-'));
-const build = join(folder, 'dist');
-let mysql = null;
-let cleaning = null;
-
 /** A process that takes commands, ready. @param n processes take turns on the processors */
-async function start(n, file, args, env = {}) {
-  if (cleaning) throw new Error('The benchmark is ending.');
-  const child = startNode(n % CPUS, [join(import.meta.dirname, file), build, ...args], {
+async function start(stage, n, file, args, env = {}) {
+  const child = stage.start(n % CPUS, [join(import.meta.dirname, file), stage.build, ...args], {
     env,
     output: STDERR,
   });
-  children.add(child);
-  child.once('exit', () => children.delete(child));
   await answerOf(child);
   return child;
 }
@@ -75,35 +63,7 @@ function ask(child, command, input = {}) {
   return answerOf(child);
 }
 
-async function stop(child) {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGKILL');
-  await ended;
-}
-
-function cleanUp() {
-  cleaning ??= (async () => {
-    await Promise.all([...children].map(stop));
-    await mysql?.close();
-    await rm(folder, { recursive: true, force: true });
-  })();
-  return cleaning;
-}
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-  process.once(signal, () => {
-    void cleanUp().finally(() => process.exit(130));
-  });
-
-/** A copy: whoever builds meanwhile must not change what is measured. */
-async function copyBuild() {
-  await cp(options.build, build, { recursive: true });
-  await cp(join(ROOT, 'package.json'), join(folder, 'package.json'));
-  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-}
-
-async function startWechat() {
+async function startWechat({ build }) {
   const { WechatSandbox } = await fromBuild(build, 'libs/wechat-sandbox/src/index.js');
   const sandbox = await WechatSandbox.start({
     component: COMPONENT,
@@ -136,18 +96,9 @@ function secret(prefix) {
   return prefix + randomBytes(120).toString('base64url');
 }
 
-function startService(n, url, wechat) {
-  return start(n, 'tokens-child.mjs', [], {
-    DATABASE_URL: url,
-    SECRET_KEYS,
-    ADMIN_API_KEY: 'owner-key-of-the-bench-0123456789abcdef',
-    WECHAT_COMPONENT_APPID: COMPONENT.appid,
-    WECHAT_COMPONENT_APPSECRET: COMPONENT.appSecret,
-    WECHAT_COMPONENT_TOKEN: COMPONENT.token,
-    WECHAT_COMPONENT_ENCODING_AES_KEY: COMPONENT.encodingAesKey,
-    WECHAT_API_BASE_URL: wechat.sandbox.url,
-    LOG_LEVEL: 'error',
-  });
+function startService(stage, n, url, wechat) {
+  const env = { WECHAT_API_BASE_URL: wechat.sandbox.url, LOG_LEVEL: 'error' };
+  return start(stage, n, 'tokens-child.mjs', [], serviceEnv(url, env));
 }
 
 /** Live tokens to read, the component's own, and accounts whose token has yet to be got. */
@@ -166,11 +117,11 @@ async function seed(service, { sandbox, componentToken }) {
 }
 
 /** The service and the driver on one database; both read the same rows. */
-async function startReaders(engine, wechat) {
-  const { url } = engine === 'sqlite' ? await createSqlite(folder) : await mysql.create();
-  const service = await startService(0, url, wechat);
+async function startReaders(stage, engine, wechat) {
+  const { url } = await stage.createDatabase(engine);
+  const service = await startService(stage, 0, url, wechat);
   await seed(service, wechat);
-  const bare = await start(0, 'tokens-bare.mjs', [url]);
+  const bare = await start(stage, 0, 'tokens-bare.mjs', [url]);
   return [
     { engine, url, name: 'service', child: service, slices: [] },
     { engine, url, name: 'bare', child: bare, slices: [] },
@@ -196,14 +147,9 @@ async function measureMisses(readers) {
     );
 }
 
-function turned(list, by) {
-  const first = by % list.length;
-  return [...list.slice(first), ...list.slice(0, first)];
-}
-
-async function measureStampedes(url, wechat) {
+async function measureStampedes(stage, url, wechat) {
   const services = await Promise.all(
-    Array.from({ length: Math.max(...PROCESSES) }, (_, n) => startService(n, url, wechat)),
+    Array.from({ length: Math.max(...PROCESSES) }, (_, n) => startService(stage, n, url, wechat)),
   );
   const crowds = Object.keys(DESIGNS).flatMap((design) =>
     PROCESSES.map((processes) => ({ design, processes, rounds: [] })),
@@ -215,18 +161,19 @@ async function measureStampedes(url, wechat) {
     times: Infinity,
   });
   const run = async ({ design, processes }) => {
-    if (design === 'ours') return stampede('ours', services.slice(0, processes), url, wechat);
+    if (design === 'ours')
+      return stampede(stage, 'ours', services.slice(0, processes), url, wechat);
     // Not kept: the database has only so many connections for everybody.
     const naive = await Promise.all(
       Array.from({ length: processes }, (_, n) =>
-        start(n, 'tokens-naive.mjs', [url, wechat.sandbox.url]),
+        start(stage, n, 'tokens-naive.mjs', [url, wechat.sandbox.url]),
       ),
     );
-    const result = await stampede('naive', naive, url, wechat);
-    await Promise.all(naive.map(stop));
+    const result = await stampede(stage, 'naive', naive, url, wechat);
+    await Promise.all(naive.map((child) => stage.stop(child)));
     return result;
   };
-  await stampede('ours', services, url, wechat);
+  await stampede(stage, 'ours', services, url, wechat);
   for (let round = 0; round < rounds; round += 1) {
     for (const crowd of turned(crowds, round)) crowd.rounds.push(await run(crowd));
     const figures = crowds.map(
@@ -238,7 +185,7 @@ async function measureStampedes(url, wechat) {
 }
 
 /** Everybody in every process wants the same token, which nobody has. Who is left with a dead one has failed too. */
-async function stampede(design, crowd, url, { sandbox, componentToken }) {
+async function stampede({ mysql }, design, crowd, url, { sandbox, componentToken }) {
   const appid = COLD_APPIDS[design];
   await mysql.connection.query(
     `UPDATE ${new URL(url).pathname.slice(1)}.token SET access_token = NULL, expires_at = NULL WHERE appid = ?`,
@@ -369,16 +316,6 @@ function judge(hitNanoseconds, readers, crowds) {
   return verdicts;
 }
 
-function atLeast(what, measured, { must }) {
-  return {
-    what,
-    measured: measured.toFixed(2),
-    must: `≥ ${must.toFixed(2)}`,
-    aim: '',
-    isMet: measured >= must,
-  };
-}
-
 function atMost(what, measured, { must, aim }, text) {
   return {
     what,
@@ -408,94 +345,39 @@ function micros(microseconds) {
   return `${microseconds.toFixed(2)} µs`;
 }
 
-function reportOf(hitNanoseconds, readers, crowds, verdicts) {
-  const machine = [
-    `${CPUS} × ${cpus()[0]?.model ?? 'unknown processor'}`,
-    `Node ${process.version}`,
-    mysql.version.replace(/^(\S+?)-MariaDB.*/, 'MariaDB $1'),
-    `SQLite ${sqliteVersion()}`,
-    new Date().toISOString().slice(0, 10),
-  ];
+function reportOf(mysql, hitNanoseconds, readers, crowds, verdicts) {
   const setting = isPinned
     ? 'processes pinned to processors in turn'
     : 'processes not pinned to processors';
-  const goals = verdicts.map(({ what, measured, must, aim, isMet }) => [
-    what,
-    `${measured}${isMet ? '' : ' ✗'}`,
-    must,
-    aim,
-  ]);
   return `${[
-    `${machine.join(', ')}; ${setting}; best of ${rounds} rounds.`,
+    `${machine(mysql)}; ${setting}; best of ${rounds} rounds.`,
     `A token in memory: ${hitNanoseconds.toFixed(0)} ns a call, ${grouped(HITS)} calls one after the other.`,
     `A token in the database, read and decrypted, 64 callers in one process; best of ${slices} interleaved slices of ${SLICE_SECONDS} s:`,
     readTable(readers),
     `A cold token, WeChat answering after ${UPSTREAM_MS} ms and taking each refresh token once; up to 64 connections to it a process (MariaDB):`,
     stampedeTable(crowds),
-    table(['goal', 'measured', 'must', 'aim'], '-rrr', goals),
+    goalTable(verdicts),
     'In brackets: told, not held against the run.',
   ].join('\n\n')}\n`;
 }
 
-/** Aligned as the formatter of this repository aligns tables. @param sides `r` for each column of figures */
-function table(head, sides, rows) {
-  const widths = head.map((_, n) =>
-    Math.max(3, ...[head, ...rows].map((row) => [...row[n]].length)),
-  );
-  const pad = (text, n) => {
-    const space = ' '.repeat(widths[n] - [...text].length);
-    return sides[n] === 'r' ? space + text : text + space;
-  };
-  const line = (cells) => `| ${cells.join(' | ')} |`;
-  const rule = widths.map((width, n) =>
-    sides[n] === 'r' ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width),
-  );
-  return [line(head.map(pad)), line(rule), ...rows.map((row) => line(row.map(pad)))].join('\n');
-}
-
-function grouped(count) {
-  return Math.round(count).toLocaleString('en-US');
-}
-
-async function connectMysql() {
-  try {
-    return await MysqlServer.connect(options.mariadb);
-  } catch (error) {
-    throw new Error(`No MariaDB answers at ${new URL(options.mariadb).host} (--mariadb URL).`, {
-      cause: error,
-    });
-  }
-}
-
-async function main() {
-  await copyBuild();
-  mysql = await connectMysql();
-  const wechat = await startWechat();
+async function main(stage) {
+  await stage.connectMysql(options.mariadb);
+  const wechat = await startWechat(stage);
   const readers = [
-    ...(await startReaders('mariadb', wechat)),
-    ...(await startReaders('sqlite', wechat)),
+    ...(await startReaders(stage, 'mariadb', wechat)),
+    ...(await startReaders(stage, 'sqlite', wechat)),
   ];
   const hitNanoseconds = await measureHits(readers.find(({ engine }) => engine === 'sqlite'));
   await measureMisses(readers);
-  await Promise.all(readers.map(({ child }) => stop(child)));
-  const crowds = await measureStampedes(readers[0].url, wechat);
+  await Promise.all(readers.map(({ child }) => stage.stop(child)));
+  const crowds = await measureStampedes(stage, readers[0].url, wechat);
   const verdicts = judge(hitNanoseconds, readers, crowds);
-  const report = reportOf(hitNanoseconds, readers, crowds, verdicts);
+  const report = reportOf(stage.mysql, hitNanoseconds, readers, crowds, verdicts);
   console.log(report);
   if (options['no-gate']) return 0;
   await writeFile(REPORT, report);
-  const missed = verdicts.filter(({ isMet, isTold }) => !isMet && !isTold);
-  for (const { what, measured, must } of missed)
-    console.error(`✗ ${what}: ${measured}, must be ${must}`);
-  return missed.length > 0 ? 1 : 0;
+  return exitCodeOf(verdicts);
 }
 
-let code = 1;
-try {
-  code = await main();
-} catch (error) {
-  if (!cleaning) console.error(error);
-} finally {
-  await cleanUp();
-}
-process.exit(code);
+await run(options.build, main);
