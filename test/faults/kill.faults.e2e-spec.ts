@@ -4,7 +4,7 @@ import { judge, SPOTLESS } from './checker.js';
 import { isLong, report, seedOfRun } from './history.js';
 import { PushLoad } from './push-load.js';
 import { seededRandom } from './random.js';
-import { type Process, Stage } from './stage.js';
+import { Process, Stage } from './stage.js';
 
 const KILLS = isLong ? 10 : 1;
 /** Every point at which a process may die, and a passing of it under load. */
@@ -19,7 +19,7 @@ afterAll(() => stage.clear());
 describe('kill -9 under load', () => {
   it('loses no push that was answered, and handles each once in effect', async () => {
     const random = seededRandom(seedOfRun);
-    let service: Process = await stage.start();
+    let service = await stage.start();
     const load = new PushLoad({
       url: () => service.url,
       next: () => stage.nextPush(5),
@@ -38,10 +38,8 @@ describe('kill -9 under load', () => {
         await service.kill();
       } else {
         await service.program.stop();
-        service = await stage.start({
-          port: service.port,
-          crashAt: `${point}:${random.int(2, 20)}`,
-        });
+        const env = stage.processEnv(`${point}:${random.int(2, 20)}`);
+        service = Process.launch(env, service.port);
         await service.program.exited;
         if (service.program.child.signalCode !== 'SIGKILL')
           throw new Error(`It did not die at ${point}: ${service.program.output}`);

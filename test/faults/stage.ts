@@ -69,9 +69,9 @@ export class Stage {
 
   /** Starts a process of the service and waits until it is ready. */
   start(
-    options: { port?: number; crashAt?: string; env?: Record<string, string>; file?: string } = {},
+    options: { port?: number; env?: Record<string, string>; file?: string } = {},
   ): Promise<Process> {
-    const env = { ...this.processEnv(options.crashAt), ...options.env };
+    const env = { ...this.processEnv(), ...options.env };
     return Process.start(env, options.port ?? null, options.file);
   }
 
@@ -118,17 +118,21 @@ export class Process {
     readonly port: number,
   ) {}
 
+  /** Does not wait: one that is to die under load may be gone before anybody has seen it ready. */
+  static launch(env: Record<string, string>, port: number, file = 'src/main.js'): Process {
+    return new Process(Program.start(file, { env: { ...env, PORT: String(port) } }), port);
+  }
+
   static async start(
     env: Record<string, string>,
     wanted: number | null,
-    file = 'src/main.js',
+    file?: string,
   ): Promise<Process> {
-    const port = wanted ?? (await freePort());
-    const program = Program.start(file, { env: { ...env, PORT: String(port) } });
-    const self = new Process(program, port);
+    const self = Process.launch(env, wanted ?? (await freePort()), file);
+    const { child } = self.program;
     await until(async () => {
-      if (program.child.exitCode !== null || program.child.signalCode !== null)
-        throw new Error(`The service ended: ${program.output}`);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`The service ended: ${self.program.output}`);
       return self.isReady();
     }, 30_000);
     return self;
