@@ -12,6 +12,7 @@ import { readEnv } from '../config/env.js';
 import { Clock } from '../src/common/clock.js';
 import { PushLedger } from '../src/pushes/push-ledger.js';
 import { Cluster, clusterRedisUrl, startProcess } from './cluster.js';
+import { SecretWatch } from './secret-watch.js';
 import { until } from './until.js';
 
 export const OWNER_KEY = 'owner-key-for-tests-0123456789abcdef';
@@ -131,7 +132,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     WECHAT_API_BASE_URL: sandbox.url,
     WECHAT_MP_BASE_URL: sandbox.url,
     WECHAT_OPEN_BASE_URL: sandbox.url,
-    LOG_LEVEL: 'silent',
+    LOG_LEVEL: 'trace',
     ...(clusterRedisUrl && { REDIS_URL: clusterRedisUrl, LEASE_SECONDS: '2' }),
     ...options.env,
   };
@@ -151,6 +152,7 @@ class RunningApp implements TestApp {
   app: NestFastifyApplication;
   url: string;
   #cluster: Cluster | null = null;
+  readonly #watch: SecretWatch;
 
   constructor(
     readonly clock: TestClock,
@@ -158,13 +160,20 @@ class RunningApp implements TestApp {
     private readonly env: Record<string, string>,
     private readonly dropDatabase: () => Promise<void>,
     private readonly controllers: Type[] = [],
-  ) {}
+  ) {
+    const { appSecret, token, encodingAesKey } = COMPONENT;
+    this.#watch = new SecretWatch(sandbox, [OWNER_KEY, appSecret, token, encodingAesKey]);
+  }
 
   async start(): Promise<void> {
     const env = readEnv(this.env);
-    this.app = await startProcess(env, this.clock, { controllers: this.controllers });
+    this.app = await startProcess(env, this.clock, {
+      controllers: this.controllers,
+      watch: this.#watch,
+    });
     this.url = await urlOf(this.app);
-    if (clusterRedisUrl) this.#cluster = await Cluster.start(env, this.clock, clusterRedisUrl);
+    if (clusterRedisUrl)
+      this.#cluster = await Cluster.start(env, this.clock, clusterRedisUrl, this.#watch);
     // In a cluster, WeChat's pushes come to the other main than the callers.
     const pushedTo = await urlOf(this.#cluster?.main ?? this.app);
     this.sandbox.eventsUrl = `${pushedTo}/wechat/component/events`;
@@ -220,9 +229,11 @@ class RunningApp implements TestApp {
 
   async stop(): Promise<void> {
     await this.settled();
+    const watched = await this.#watch.end(this.app, this.url).catch((error: unknown) => error);
     await this.#close();
     await this.sandbox.stop();
     await this.dropDatabase();
+    if (watched) throw watched;
   }
 
   async #close(): Promise<void> {

@@ -9,6 +9,7 @@ import { createAdapter, setUpApp } from '../src/app.setup.js';
 import { Clock } from '../src/common/clock.js';
 import { Logger } from '../src/common/logger.js';
 import { ProcessRole } from '../src/common/process-role.js';
+import type { SecretWatch } from './secret-watch.js';
 
 /** The Redis of a run in which two mains and two workers share everything; without it, one app does all. */
 // oxlint-disable-next-line node/no-process-env -- how test/run.mjs asks for such a run
@@ -20,20 +21,24 @@ const FLUSH_EVERY_MS = 700;
 export async function startProcess(
   env: Env,
   clock: Clock,
-  options: { role?: ProcessRole; controllers?: Type[] } = {},
+  options: { role?: ProcessRole; controllers?: Type[]; watch?: SecretWatch } = {},
 ): Promise<NestFastifyApplication> {
-  const { role = new ProcessRole('main'), controllers = [] } = options;
+  const { role = new ProcessRole('main'), controllers = [], watch } = options;
+  const logger = new Logger(env, watch);
   const module = await Test.createTestingModule({
     imports: [AppModule.forRoot(env, role)],
     controllers,
   })
     .overrideProvider(Clock)
     .useValue(clock)
-    .setLogger(new Logger(env))
+    .overrideProvider(Logger)
+    .useValue(logger)
+    .setLogger(logger)
     .compile();
   const app = module.createNestApplication<NestFastifyApplication>(createAdapter(env), {
     bodyParser: false,
   });
+  watch?.follow(app);
   await setUpApp(app);
   await app.listen(0, '127.0.0.1');
   return app;
@@ -48,12 +53,21 @@ export class Cluster {
     private readonly flushing: NodeJS.Timeout,
   ) {}
 
-  static async start(env: Env, clock: Clock, redisUrl: string): Promise<Cluster> {
+  static async start(
+    env: Env,
+    clock: Clock,
+    redisUrl: string,
+    watch: SecretWatch,
+  ): Promise<Cluster> {
     const redis = new Redis(redisUrl);
     const flushing = setInterval(() => void redis.flushdb(), FLUSH_EVERY_MS);
     const worker = (): Promise<NestFastifyApplication> =>
-      startProcess(env, clock, { role: new ProcessRole('worker') });
-    const [main, ...workers] = await Promise.all([startProcess(env, clock), worker(), worker()]);
+      startProcess(env, clock, { role: new ProcessRole('worker'), watch });
+    const [main, ...workers] = await Promise.all([
+      startProcess(env, clock, { watch }),
+      worker(),
+      worker(),
+    ]);
     return new Cluster(main, workers, redis, flushing);
   }
 

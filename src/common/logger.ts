@@ -1,5 +1,5 @@
-import { Injectable, type LoggerService } from '@nestjs/common';
-import { pino, type Logger as Pino } from 'pino';
+import { Injectable, type LoggerService, Optional } from '@nestjs/common';
+import { type DestinationStream, pino, type Logger as Pino, type LoggerOptions } from 'pino';
 
 import { Env } from '../../config/env.js';
 import { errorCode } from './error-code.js';
@@ -14,8 +14,9 @@ import { currentRequest } from './request-context.js';
 export class Logger implements LoggerService {
   private readonly pino: Pino;
 
-  constructor(env: Env) {
-    this.pino = pino({
+  /** @param destination standard output, unless somebody wants to read along */
+  constructor(env: Env, @Optional() destination: DestinationStream = pino.destination(1)) {
+    const options: LoggerOptions = {
       level: env.logLevel,
       base: undefined,
       timestamp: pino.stdTimeFunctions.isoTime,
@@ -25,7 +26,8 @@ export class Logger implements LoggerService {
         const requestId = currentRequest()?.requestId;
         return requestId === undefined ? {} : { requestId };
       },
-    });
+    };
+    this.pino = pino(options, destination);
   }
 
   info(event: string, fields: object = {}): void {
