@@ -13,6 +13,8 @@ export interface ApiCall {
 
 /** What the APIs act on. */
 export interface World {
+  /** The sandbox's own origin. */
+  readonly url: string;
   readonly data: SandboxData;
   readonly component: { appid: string; appSecret: string };
   now(): number;

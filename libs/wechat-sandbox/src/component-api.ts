@@ -116,12 +116,12 @@ const authorizerInfo: Api = {
     return {
       authorizer_info: {
         nick_name: account.nickname,
-        head_img: account.headImg,
+        head_img: absolute(call, account.headImg),
         service_type_info: { id: account.serviceType },
         verify_type_info: { id: account.verifyType },
         user_name: account.originalId,
         alias: account.alias,
-        qrcode_url: '',
+        qrcode_url: absolute(call, account.qrcodeUrl),
         business_info: { open_pay: 0, open_shake: 0, open_scan: 0, open_card: 0, open_store: 0 },
         idc: 1,
         principal_name: account.principalName,
@@ -215,6 +215,10 @@ function authorized({ body, world }: ApiCall): {
   if (!account?.authorization)
     throw new Refusal(61003, 'component is not authorized by this account');
   return { account, authorization: account.authorization };
+}
+
+function absolute({ world }: ApiCall, address: string): string {
+  return address.startsWith('/') ? world.url + address : address;
 }
 
 function funcInfo({ permissionIds }: SandboxAuthorization): object[] {

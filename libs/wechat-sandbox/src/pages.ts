@@ -167,12 +167,18 @@ function confirm({ sandbox, form }: Visit): Answer {
   const { authCode, expiresIn } = sandbox.authorize({
     appid: account.appid,
     preAuthCode: session.preAuthCode,
-    permissionIds: form.getAll('permission').map(Number),
+    permissionIds: [...form.getAll('permission').map(Number), ...untouched(account, session)],
   });
   const redirect = new URL(session.redirectUri);
   redirect.searchParams.set('auth_code', authCode);
   redirect.searchParams.set('expires_in', String(expiresIn));
   return { location: redirect.href };
+}
+
+/** What was granted before and is not on the page stays as it is. */
+function untouched({ authorization }: SandboxAccount, { categories }: ScanSession): number[] {
+  if (categories === null) return [];
+  return (authorization?.permissionIds ?? []).filter((id) => !categories.includes(id));
 }
 
 function readSession(sandbox: WechatSandbox, query: URLSearchParams): ScanSession {

@@ -103,11 +103,11 @@ function dailyLimit({ data }: World, path: string): number {
 function clear(world: ApiCall['world'], appid: string): object {
   const month = shanghaiMonth(world.now());
   const account = world.findAccount(appid);
-  if (!account) return OK;
-  const used = account.resets[month] ?? 0;
+  const resets = account ? account.resets : (world.data.componentResets ??= {});
+  const used = resets[month] ?? 0;
   if (used >= RESETS_A_MONTH)
     throw new Refusal(48006, 'forbid to clear quota because of reaching the limit');
-  account.resets[month] = used + 1;
-  account.usage = {};
+  resets[month] = used + 1;
+  if (account) account.usage = {};
   return OK;
 }

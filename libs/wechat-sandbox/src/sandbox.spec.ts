@@ -723,6 +723,20 @@ describe('the control API', () => {
     ]);
   });
 
+  it('draws a picture and a QR code for each of its accounts, the same each time', async () => {
+    for (const folder of ['mmopen', 'mmbiz_png']) {
+      const read = async (appid: string): Promise<Buffer> => {
+        const response = await fetch(`${sandbox.url}/${folder}/${appid}/0`);
+        expect(response.headers.get('content-type')).toBe('image/png');
+        return Buffer.from(await response.arrayBuffer());
+      };
+      const picture = await read('wx1');
+      expect(picture.subarray(1, 4).toString()).toBe('PNG');
+      expect(picture.equals(await read('wx1'))).toBe(true);
+      expect(picture.equals(await read('wx2'))).toBe(false);
+    }
+  });
+
   it('says what it cannot do', async () => {
     expect(await control('nothing')).toMatchObject({
       status: 404,

@@ -10,6 +10,7 @@ import { handleControl } from './control.js';
 import { type Fault, Faults } from './faults.js';
 import { messageApi } from './message-api.js';
 import { handlePage, type ScanSession } from './pages.js';
+import { isPicture, type Picture, sendPicture } from './pictures.js';
 import { type Corruption, type MessagePushResult, Pusher, type PushResult } from './pusher.js';
 import { countCall, quotaApi } from './quota-api.js';
 import {
@@ -68,6 +69,8 @@ export class WechatSandbox implements World {
   readonly journal: JournalEntry[] = [];
   /** People who are on the scan page. */
   readonly scanSessions = new Map<string, ScanSession>();
+  /** Pictures in place of the drawn ones, by path. */
+  readonly pictures = new Map<string, Picture>();
   readonly data: SandboxData;
   eventsUrl: string | null;
   messagesUrl: string | null;
@@ -323,7 +326,8 @@ export class WechatSandbox implements World {
         url.pathname !== '/cgi-bin/componentloginpage'
       ) {
         await this.#answerApi(request, response, url, body);
-      } else handlePage(this, request, response, url, body);
+      } else if (isPicture(url)) await sendPicture(this, url, response);
+      else handlePage(this, request, response, url, body);
       this.changed();
     } catch (error) {
       if (!response.headersSent) response.writeHead(500, { 'content-type': 'text/plain' });

@@ -22,7 +22,10 @@ export interface SandboxAccount {
   nickname: string;
   alias: string;
   principalName: string;
+  /** An address; one that begins with `/` is a picture of the sandbox's own. */
   headImg: string;
+  /** The picture of its QR code, likewise. */
+  qrcodeUrl: string;
   /** service_type_info: 0 subscription, 2 service; for a mini-program 0 is an ordinary one. */
   serviceType: number;
   /** verify_type_info: 0 verified, -1 not. */
@@ -79,6 +82,8 @@ export interface SandboxData {
   rotatesAtRefresh: boolean;
   /** Daily limits by path, for every account; without one, 100,000. */
   dailyLimits: Record<string, number>;
+  /** The platform's own resets by Shanghai month. */
+  componentResets?: Record<string, number>;
   /** What was sent to people. */
   messages: SentMessage[];
   serial: number;
@@ -121,6 +126,7 @@ export function makeAccount(given: Partial<SandboxAccount> & { appid: string }):
     alias: '',
     principalName: '沙箱科技有限公司',
     headImg: '',
+    qrcodeUrl: '',
     serviceType: accountType === 'official_account' ? 2 : 0,
     verifyType: 0,
     accountStatus: 1,
@@ -134,21 +140,21 @@ export function makeAccount(given: Partial<SandboxAccount> & { appid: string }):
 /** One account of each sort that matters. */
 export function readyAccounts(): SandboxAccount[] {
   return [
-    makeAccount({
+    withPictures({
       appid: 'wx1badb002feedface',
       originalId: 'gh_0123456789ab',
       nickname: '示例花店',
       alias: 'example-flowers',
       principalName: '示例花店有限公司',
     }),
-    makeAccount({
+    withPictures({
       appid: 'wx0fa11babe0fa11ba',
       originalId: 'gh_1123456789ab',
       nickname: '示例早报',
       principalName: '示例传媒有限公司',
       serviceType: 0,
     }),
-    makeAccount({
+    withPictures({
       appid: 'wx2b00b1e52b00b1e5',
       originalId: 'gh_2123456789ab',
       nickname: '小张的随笔',
@@ -156,7 +162,7 @@ export function readyAccounts(): SandboxAccount[] {
       serviceType: 0,
       verifyType: -1,
     }),
-    makeAccount({
+    withPictures({
       appid: 'wx3c0ffee53c0ffee5',
       originalId: 'gh_3123456789ab',
       accountType: 'mini_program',
@@ -164,6 +170,15 @@ export function readyAccounts(): SandboxAccount[] {
       principalName: '示例花店有限公司',
     }),
   ];
+}
+
+function withPictures(given: Partial<SandboxAccount> & { appid: string }): SandboxAccount {
+  const { appid } = given;
+  return makeAccount({
+    ...given,
+    headImg: `/mmopen/${appid}/0`,
+    qrcodeUrl: `/mmbiz_png/${appid}/0`,
+  });
 }
 
 /** The permission sets that the platform has chosen in its console, and so asks of an account. */

@@ -321,6 +321,16 @@ describe('the authorization pages', () => {
     });
   });
 
+  it('show only the permission sets that are named', () => {
+    const shown = (permissionIds: number[]): string | null =>
+      new URL(
+        authorizationPageUrl({ mpBaseUrl: 'https://mp.weixin.qq.com', ...page, permissionIds }),
+      ).searchParams.get('category_id_list');
+    expect(shown([7])).toBe('7');
+    expect(shown([7, 11])).toBe('7|11');
+    expect(shown([])).toBeNull();
+  });
+
   it('on a phone open without scanning', () => {
     const url = new URL(
       mobileAuthorizationPageUrl({ openBaseUrl: 'https://open.weixin.qq.com', ...page }),

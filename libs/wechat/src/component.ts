@@ -352,6 +352,8 @@ export interface AuthorizationPage {
   authType: 1 | 2 | 3;
   /** Only this account may be authorized; wins over `authType`. */
   bizAppid?: string;
+  /** Only these permission sets are shown; without any, all that the platform has published. */
+  permissionIds?: readonly number[];
 }
 
 /**
@@ -378,6 +380,7 @@ function pageQuery(page: AuthorizationPage): string {
     redirect_uri: page.redirectUri,
     auth_type: String(page.authType),
     ...(page.bizAppid !== undefined && { biz_appid: page.bizAppid }),
+    ...(page.permissionIds?.length && { category_id_list: page.permissionIds.join('|') }),
   }).toString();
 }
 

@@ -44,6 +44,7 @@ export {
   permissionName,
   type PermissionSet,
 } from './permissions.js';
+export { fetchPicture, isWechatPicture, type Picture, PictureError } from './picture.js';
 export { PushError, type PushRefusal } from './push-error.js';
 export {
   answerHandshake,
