@@ -128,6 +128,7 @@ describe('one entry for', () => {
           accountType: 'any',
           onlyAppid: SERVICE_ACCOUNT,
           openidProperty: 'wx_openid',
+          onlyPermissionIds: null,
         },
         ip: '127.0.0.1',
         requestId: 'audit-start',

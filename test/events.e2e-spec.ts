@@ -112,6 +112,9 @@ function emit(tx: Tx, tenantId: string, number: number, appid = 'wxfeedfeedfeedf
       changed: [String(number)],
       gainedPermissionIds: [],
       lostPermissionIds: [],
+      gainedScenes: [],
+      lostScenes: [],
+      failingChecks: [],
     },
   );
 }
@@ -167,6 +170,10 @@ describe('an account', () => {
           changed: ['subtype', 'nickname', 'originalId', 'principalName', 'verifyType'],
           gainedPermissionIds: [],
           lostPermissionIds: [],
+          // Verified only now; broadcasts and templates lack permission 7.
+          gainedScenes: ['customer_service_message', 'qr_code'],
+          lostScenes: [],
+          failingChecks: [],
         },
       },
     ]);
@@ -410,8 +417,8 @@ describe('GET /events', () => {
   });
 
   it.each([
-    ['an unknown type', '?type=account.deleted', 'type'],
-    ['an unknown type beside a known one', '?type=account.updated,account.deleted', 'type'],
+    ['an unknown type', '?type=account.exploded', 'type'],
+    ['an unknown type beside a known one', '?type=account.updated,account.exploded', 'type'],
     ['an empty type', '?type=', 'type'],
     ['an `after` that is not ours', '?after=nonsense', 'after'],
     ['an `after` before the beginning', `?after=${encode('e-1')}`, 'after'],

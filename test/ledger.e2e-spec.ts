@@ -9,6 +9,7 @@ import { Env } from '../config/env.js';
 import { AuditService } from '../src/access/audit.service.js';
 import { Clock } from '../src/common/clock.js';
 import { Logger } from '../src/common/logger.js';
+import { AccountData } from '../src/database/account-data.js';
 import { Database } from '../src/database/database.js';
 import { SealedColumns } from '../src/database/sealed-columns.js';
 import { EventRow } from '../src/events/event.entity.js';
@@ -131,6 +132,9 @@ function leaveMark(context: PushContext, mark: string): Promise<void> {
         changed: [],
         gainedPermissionIds: [],
         lostPermissionIds: [],
+        gainedScenes: [],
+        lostScenes: [],
+        failingChecks: [],
       },
     );
     await context.finish(tx);
@@ -418,6 +422,7 @@ describe('a push that another process takes over', () => {
       inject.get(SecretBox),
       inject.get(AuditService),
       inject.get(SealedColumns),
+      new AccountData(),
       inject.get(Clock),
       inject.get(Logger),
     );

@@ -43,6 +43,9 @@ beforeAll(async () => {
           changed: [`message ${push.msgId}`],
           gainedPermissionIds: [],
           lostPermissionIds: [],
+          gainedScenes: [],
+          lostScenes: [],
+          failingChecks: [],
         },
       );
     }),

@@ -8,10 +8,24 @@ import { begin, makeKey, SERVICE_ACCOUNT } from './helpers.js';
 const ROUTES: Record<string, Role> = {
   'GET /component': 'owner',
   'POST /component/ticket-push': 'owner',
+  'GET /component/quota': 'owner',
+  'GET /component/quota-resets': 'owner',
+  'POST /component/quota-resets': 'owner',
   'POST /authorizations': 'admin',
   'GET /authorizations/{id}': 'viewer',
   'GET /accounts': 'viewer',
   'GET /accounts/{appid}': 'viewer',
+  'DELETE /accounts/{appid}': 'owner',
+  'PUT /accounts/{appid}/openid-property': 'admin',
+  'GET /accounts/{appid}/enable-checks': 'viewer',
+  'POST /accounts/{appid}/enable': 'admin',
+  'POST /accounts/{appid}/disable': 'admin',
+  'POST /accounts/{appid}/reauthorizations': 'admin',
+  'GET /accounts/{appid}/quota': 'viewer',
+  'GET /accounts/{appid}/quota-resets': 'viewer',
+  'POST /accounts/{appid}/quota-resets': 'admin',
+  'GET /user-properties': 'viewer',
+  'PUT /user-properties': 'admin',
   'POST /accounts/sync': 'admin',
   'POST /accounts/{appid}/claim': 'owner',
   'GET /audit-log': 'admin',
@@ -28,6 +42,11 @@ const ROUTES: Record<string, Role> = {
   'POST /pushes/{id}/redrive': 'owner',
   'GET /work': 'owner',
   'POST /work/{id}/retry': 'owner',
+};
+
+/** What a route cannot be called without. */
+const QUERIES: Readonly<Record<string, string>> = {
+  'GET /accounts/{appid}/quota': '?path=/cgi-bin/message/custom/send',
 };
 
 /** What anybody may call. */
@@ -67,7 +86,8 @@ const call = (
   { id = 'unknown', tenant }: { id?: string; tenant?: string } = {},
 ): Promise<Answer> => {
   const [method = '', path = ''] = route.split(' ');
-  return app.api(method, path.replace(/\{\w+\}/, id).replaceAll(/\{\w+\}/g, 'unknown'), undefined, {
+  const address = path.replace(/\{\w+\}/, id).replaceAll(/\{\w+\}/g, 'unknown');
+  return app.api(method, address + (QUERIES[route] ?? ''), undefined, {
     authorization,
     'x-forwarded-for': `192.0.2.${(addresses += 1) % 256}`,
     ...(tenant !== undefined && { 'x-tenant-id': tenant }),

@@ -11,6 +11,7 @@ import { AppError, PROBLEMS } from '../src/common/app-error.js';
 import { Clock } from '../src/common/clock.js';
 import { Logger } from '../src/common/logger.js';
 import { ProcessRole } from '../src/common/process-role.js';
+import { AccountData } from '../src/database/account-data.js';
 import { Database } from '../src/database/database.js';
 import { Heartbeat } from '../src/queue/heartbeat.js';
 import { InProcessTransport } from '../src/queue/in-process-transport.js';
@@ -157,6 +158,7 @@ function secondProcess(
     transport,
     new Heartbeat(env, logger),
     app.get(LeasedSchedule),
+    new AccountData(),
     clock,
     logger,
   );

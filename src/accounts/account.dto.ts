@@ -1,11 +1,22 @@
-import { MINIMUM_PERMISSIONS, permissionName } from '@app/wechat';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsOptional, IsString, Length, Matches } from 'class-validator';
+import {
+  IsBoolean,
+  IsIn,
+  IsOptional,
+  IsString,
+  Length,
+  Matches,
+  ValidateIf,
+} from 'class-validator';
 
 import { TENANT_ID } from '../access/roles.js';
 import { PageQueryDto } from '../common/paging.js';
-import { type Account, AUTHORIZATION_STATES } from './account.entity.js';
+import { AUTHORIZATION_STATES } from './account.entity.js';
+import { ACCOUNT_SORTS, type AccountSort } from './accounts.repository.js';
+import { CHECK_IDS, type CheckId } from './enable-checks.js';
+import { SCENES, type Scene } from './scenes.js';
+import { PROPERTY_NAME } from './user-properties/openid-property.js';
 
 export const ACCOUNT_TYPES = ['official_account', 'mini_program'] as const;
 const SUBTYPES = ['service_account', 'subscription_account', 'mini_program'] as const;
@@ -56,6 +67,132 @@ export class AuthorizationStateDto {
   unauthorizedAt: Date | null;
 }
 
+export class SceneReasonDto {
+  @ApiProperty({
+    example: 'account_disabled',
+    description:
+      'kind_not_supported, account_not_authorized, account_disabled, account_not_verified, permission_missing, send_config_missing, receipt_config_missing, quota_exhausted',
+  })
+  code: string;
+
+  @ApiProperty({ example: '账号未启用。请先通过启用检查并启用。' })
+  detail: string;
+
+  @ApiPropertyOptional({
+    format: 'date-time',
+    description: '在此之前；知道时才有 / Until when, where that is known',
+    example: '2026-11-22T16:00:00.000Z',
+  })
+  until?: Date;
+}
+
+export class SceneDto {
+  @ApiProperty({ enum: SCENES, example: 'broadcast' })
+  scene: Scene;
+
+  @ApiProperty({ example: false })
+  available: boolean;
+
+  @ApiProperty({ type: [SceneReasonDto], description: '不可用的原因 / Why it is not available' })
+  reasons: SceneReasonDto[];
+
+  @ApiProperty({
+    type: [SceneReasonDto],
+    description: '可用，但建议处理 / It works, but this should be put right',
+    example: [],
+  })
+  warnings: SceneReasonDto[];
+}
+
+export class FixCallDto {
+  @ApiProperty({ enum: ['POST', 'PUT'], example: 'POST' })
+  method: 'POST' | 'PUT';
+
+  @ApiProperty({ example: '/api/v1/accounts/wx1badb002feedface/reauthorizations' })
+  path: string;
+
+  @ApiProperty({ type: 'object', additionalProperties: true, example: { permissionIds: [7] } })
+  body: object;
+}
+
+export class CheckDto {
+  @ApiProperty({ enum: CHECK_IDS, example: 'minimum_permissions' })
+  check: CheckId;
+
+  @ApiProperty({ example: false })
+  passed: boolean;
+
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: '缺少权限：群发与通知。',
+    description: '未通过的原因；通过时为 null / Why it fails; null when it passes',
+  })
+  detail: string | null;
+
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: '请发起只含所缺权限的重新授权，由账号管理员扫码并保留全部勾选。',
+    description: '如何处理 / What to do about it',
+  })
+  fix: string | null;
+
+  @ApiProperty({
+    type: FixCallDto,
+    nullable: true,
+    description:
+      '可用来处理的接口调用；只能在微信侧处理时为 null / The call of this API that leads to the fix; null where only WeChat’s console does',
+  })
+  call: FixCallDto | null;
+
+  @ApiPropertyOptional({ type: [PermissionRefDto], example: [{ id: 7, name: '群发与通知' }] })
+  missing?: PermissionRefDto[];
+}
+
+export class EnableChecksDto {
+  @ApiProperty({ example: false })
+  passed: boolean;
+
+  @ApiProperty({ type: [CheckDto] })
+  checks: CheckDto[];
+
+  @ApiProperty({
+    enum: ['wechat', 'stored'],
+    example: 'wechat',
+    description:
+      '依据：刚从微信读取，或（微信不可用时）已保存的数据 / What it stands on: read from WeChat just now, or what was kept when WeChat is away',
+  })
+  source: 'wechat' | 'stored';
+
+  @ApiProperty({
+    type: Number,
+    nullable: true,
+    example: 0,
+    description:
+      '数据距读取的秒数；从未读取为 null / Age of the data in seconds; null when it was never read',
+  })
+  dataAgeSeconds: number | null;
+
+  @ApiPropertyOptional({
+    example: '微信没有应答，以下依据已保存的数据。',
+    description: '为何不是最新数据 / Why it is not fresh',
+  })
+  warning?: string;
+}
+
+export class SuggestedPropertyDto {
+  @ApiProperty({ example: 'wx_openid_flower_shop' })
+  name: string;
+
+  @ApiProperty({
+    example: true,
+    description:
+      '是否已在属性目录中；否则需先在营销平台创建 / Whether the catalogue has it; else it has to be made at the marketing platform first',
+  })
+  inCatalogue: boolean;
+}
+
 export class AccountDto {
   @ApiProperty({ example: 'wx1badb002feedface' })
   appid: string;
@@ -86,10 +223,17 @@ export class AccountDto {
   nickname: string;
 
   @ApiProperty({
-    example: 'http://wx.qlogo.cn/mmopen/example/0',
-    description: '头像 / Picture; may be empty',
+    example: 'https://channel.example.com/pictures/Qm9vd2xpbmdBbGxleUNhdFBpY3R1cmVPZlNob3BBAA',
+    description:
+      '头像（本服务的副本，副本就绪前为微信地址）；可能为空 / Picture, our copy of it; WeChat’s address until there is one; may be empty',
   })
   avatarUrl: string;
+
+  @ApiProperty({
+    example: 'https://channel.example.com/pictures/a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0u1V',
+    description: '账号二维码，同上 / The account’s QR code, likewise',
+  })
+  qrcodeUrl: string;
 
   @ApiProperty({ example: 'gh_0123456789ab', description: '原始ID / Original id' })
   originalId: string;
@@ -146,8 +290,39 @@ export class AccountDto {
   })
   openidProperty: string | null;
 
+  @ApiProperty({
+    type: SuggestedPropertyDto,
+    nullable: true,
+    description: '未设置时的建议 / What to choose, while none is set',
+    example: null,
+  })
+  suggestedOpenidProperty: SuggestedPropertyDto | null;
+
   @ApiProperty({ example: false, description: '是否已启用 / Whether it is switched on' })
   enabled: boolean;
+
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    example: null,
+    description:
+      '启用中但有检查未通过的起始时间，需要处理 / Since when it is switched on although a check fails: it needs attention',
+  })
+  flaggedAt: Date | null;
+
+  @ApiProperty({
+    type: [CheckDto],
+    description: '按已保存数据未通过的启用检查 / The checks that it fails, by what is kept of it',
+    example: [],
+  })
+  failingChecks: CheckDto[];
+
+  @ApiProperty({
+    type: [SceneDto],
+    description: '各场景可用与否及原因 / What can be done with it, and why not',
+  })
+  scenes: SceneDto[];
 
   @ApiProperty({
     type: String,
@@ -165,9 +340,39 @@ export class AccountDto {
   updatedAt: Date;
 }
 
+export class AccountCountsDto {
+  @ApiProperty({ example: 42 })
+  total: number;
+
+  @ApiProperty({ example: 40 })
+  authorized: number;
+
+  @ApiProperty({ example: 1 })
+  unauthorized: number;
+
+  @ApiProperty({ example: 1 })
+  reauthorizationRequired: number;
+
+  @ApiProperty({ example: 38 })
+  enabled: number;
+
+  @ApiProperty({ example: 4 })
+  disabled: number;
+
+  @ApiProperty({ example: 0, description: '启用中但有检查未通过 / On, although a check fails' })
+  flagged: number;
+}
+
 export class AccountPageDto {
   @ApiProperty({ type: [AccountDto] })
   items: AccountDto[];
+
+  @ApiProperty({
+    type: AccountCountsDto,
+    description:
+      '各状态的账号数：只受租户、accountType 与 q 影响 / How many are in each state, of the tenant’s that match accountType and q',
+  })
+  counts: AccountCountsDto;
 
   @ApiProperty({
     type: String,
@@ -186,9 +391,7 @@ export class ListAccountsDto extends PageQueryDto {
 
   @ApiPropertyOptional({ type: Boolean })
   @IsOptional()
-  @Transform(({ value }: { value: unknown }) =>
-    value === 'true' ? true : value === 'false' ? false : value,
-  )
+  @Transform(({ value }: { value: unknown }) => toBoolean(value))
   @IsBoolean()
   enabled?: boolean;
 
@@ -200,6 +403,30 @@ export class ListAccountsDto extends PageQueryDto {
   @IsOptional()
   @IsIn(LIST_STATES)
   state?: (typeof LIST_STATES)[number];
+
+  @ApiPropertyOptional({ enum: ACCOUNT_STATUSES, description: '微信侧状态 / Status at WeChat' })
+  @IsOptional()
+  @IsIn(ACCOUNT_STATUSES)
+  accountStatus?: (typeof ACCOUNT_STATUSES)[number];
+
+  @ApiPropertyOptional({
+    type: Boolean,
+    description: '启用中但有检查未通过 / On, although a check fails',
+  })
+  @IsOptional()
+  @Transform(({ value }: { value: unknown }) => toBoolean(value))
+  @IsBoolean()
+  flagged?: boolean;
+
+  @ApiPropertyOptional({
+    enum: ACCOUNT_SORTS,
+    default: '-authorizedAt',
+    description:
+      '排序，- 表示倒序；名称按字符编码排列 / Order, `-` for descending; names by their code points',
+  })
+  @IsOptional()
+  @IsIn(ACCOUNT_SORTS)
+  sort: AccountSort = '-authorizedAt';
 
   @ApiPropertyOptional({
     description:
@@ -256,53 +483,19 @@ export class SyncReportDto {
   failed: SyncFailureDto[];
 }
 
-/** What of the minimum the account's administrator did not grant. */
-export function missingPermissions(
-  account: Pick<Account, 'accountType' | 'permissionIds'>,
-): PermissionRefDto[] {
-  const granted = new Set(account.permissionIds);
-  return minimumOf(account)
-    .filter((id) => !granted.has(id))
-    .map((id) => ({ id, name: permissionName(id) }));
+export class OpenidPropertyDto {
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: 'wx_openid_flower_shop',
+    description: '文本类型的用户属性；null 表示清除 / A user property of type text; null clears it',
+  })
+  @ValidateIf((_object, value) => value !== null)
+  @Length(1, 128)
+  @Matches(PROPERTY_NAME)
+  property: string | null;
 }
 
-export function toAccountDto(account: Account): AccountDto {
-  const required = new Set(minimumOf(account));
-  const granted = new Set(account.permissionIds);
-  const ids = [...new Set([...required, ...granted])].sort((a, b) => a - b);
-  return {
-    appid: account.appid,
-    tenantId: account.tenantId,
-    accountType: account.accountType,
-    subtype: account.subtype,
-    nickname: account.nickname,
-    avatarUrl: account.avatarUrl,
-    originalId: account.originalId,
-    alias: account.alias,
-    principalName: account.principalName,
-    verified: account.verifyType === 0,
-    verifyType: account.verifyType,
-    accountStatus: account.accountStatus,
-    authorization: {
-      state: account.authorizationState,
-      authorizedAt: account.authorizedAt,
-      unauthorizedAt: account.unauthorizedAt,
-    },
-    permissions: ids.map((id) => ({
-      id,
-      name: permissionName(id),
-      required: required.has(id),
-      granted: granted.has(id),
-    })),
-    missingPermissions: missingPermissions(account),
-    openidProperty: account.openidProperty,
-    enabled: account.enabled,
-    syncedAt: account.syncedAt,
-    createdAt: account.createdAt,
-    updatedAt: account.updatedAt,
-  };
-}
-
-function minimumOf({ accountType }: Pick<Account, 'accountType'>): number[] {
-  return MINIMUM_PERMISSIONS[accountType].map((permission) => permission.id);
+function toBoolean(value: unknown): unknown {
+  return value === 'true' ? true : value === 'false' ? false : value;
 }

@@ -36,6 +36,10 @@ export class Account {
   @Column({ name: 'avatar_url', type: 'varchar', length: 1024 })
   avatarUrl: string;
 
+  /** WeChat's own address of the picture of its QR code; null where it shows none. */
+  @Column({ name: 'qrcode_url', type: 'varchar', length: 1024, nullable: true })
+  qrcodeUrl: string | null;
+
   /** 原始ID, `gh_…`: what `ToUserName` of its messages says. */
   @Column({ name: 'original_id', type: 'varchar', length: 64 })
   originalId: string;
@@ -78,6 +82,10 @@ export class Account {
 
   @Column({ type: 'integer', transformer: { to: Number, from: Boolean } })
   enabled: boolean;
+
+  /** Since when it is switched on although a check fails; null while none does. */
+  @Column({ name: 'flagged_at', type: 'datetime', precision: 3, nullable: true })
+  flaggedAt: Date | null;
 
   /** When the details were last read from WeChat; null until then. */
   @Column({ name: 'synced_at', type: 'datetime', precision: 3, nullable: true })

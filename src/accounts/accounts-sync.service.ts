@@ -44,7 +44,13 @@ export interface SyncReport {
 /** Whose accounts: a tenant's, or all. */
 export type SyncScope = Pick<Caller, 'allTenants' | 'tenantId'>;
 
-type Outcome = 'added' | 'updated' | 'unauthorized' | 'unchanged' | { code: string; detail: Text };
+/** Why WeChat could not be asked about an account. */
+export interface SyncFailure {
+  code: string;
+  detail: Text;
+}
+
+type Outcome = 'added' | 'updated' | 'unauthorized' | 'unchanged' | SyncFailure;
 
 /** What WeChat tells of an account, ready to be kept. */
 interface News {
@@ -125,6 +131,35 @@ export class AccountsSyncService implements OnModuleInit {
     const report = toReport(outcomes);
     await this.#recordSync(scope, actor, report);
     return report;
+  }
+
+  /**
+   * Compares one account with WeChat, as {@link sync} does with all.
+   *
+   * @returns null, or why it could not be read and was left as it was
+   */
+  async refresh(account: Account, actor: Actor): Promise<SyncFailure | null> {
+    const { appid, authorizedAt } = account;
+    const refreshTokens = await this.tokens.readRefreshTokens(appid);
+    // WeChat's list, which would have to be read whole, knows the time of an authorization that we have missed.
+    const item = { appid, refreshToken: null, authorizedAt: authorizedAt.getTime() / 1000 };
+    const outcome = await this.#take(item, account, refreshTokens, actor);
+    return typeof outcome === 'string' ? null : outcome;
+  }
+
+  /**
+   * Whether WeChat says that the account has authorized us.
+   *
+   * @throws WechatApiError, WechatUnavailableError, AppError when it cannot be asked
+   */
+  async isAuthorized(appid: string): Promise<boolean> {
+    try {
+      await this.#readInfo(appid);
+      return true;
+    } catch (error) {
+      if (isNotAuthorized(error)) return false;
+      throw error;
+    }
   }
 
   /** Each account's change has its own entry: this one says who asked. */
@@ -217,6 +252,8 @@ export class AccountsSyncService implements OnModuleInit {
       if (isSame || !isKept) return 'unchanged';
       return account ? 'updated' : 'added';
     } catch (error) {
+      // It was in the list a moment ago, or was believed to be.
+      if (account && isNotAuthorized(error)) return this.#end(account, actor);
       return this.#failure(item.appid, error);
     }
   }
@@ -271,22 +308,25 @@ export class AccountsSyncService implements OnModuleInit {
   /** The list may have moved between its pages: an account is gone only when WeChat says so of this account. */
   async #confirmAbsence(account: Account, actor: Actor): Promise<Outcome> {
     try {
-      await this.#readInfo(account.appid);
-      return 'unchanged';
+      const isAuthorized = await this.isAuthorized(account.appid);
+      return isAuthorized ? 'unchanged' : await this.#end(account, actor);
     } catch (error) {
-      if (!(error instanceof WechatApiError && error.errcode === NOT_AUTHORIZED)) {
-        return this.#failure(account.appid, error);
-      }
-      const isApplied = await this.db.write((tx) =>
-        this.accounts.recordUnauthorized(
-          tx,
-          account.appid,
-          { actor, at: this.clock.now() },
-          account.authorizationChangedAt,
-        ),
-      );
-      return isApplied ? 'unauthorized' : 'unchanged';
+      return this.#failure(account.appid, error);
     }
+  }
+
+  /** WeChat says that it has not authorized us; an event that came meanwhile knows better. */
+  async #end(account: Account, actor: Actor): Promise<Outcome> {
+    if (account.authorizationState === 'unauthorized') return 'unchanged';
+    const isApplied = await this.db.write((tx) =>
+      this.accounts.recordUnauthorized(
+        tx,
+        account.appid,
+        { actor, at: this.clock.now() },
+        account.authorizationChangedAt,
+      ),
+    );
+    return isApplied ? 'unauthorized' : 'unchanged';
   }
 
   #failure(appid: string, error: unknown): Outcome {
@@ -300,6 +340,10 @@ export class AccountsSyncService implements OnModuleInit {
           : 'internal_error';
     return { code, detail: PROBLEMS[code].detail };
   }
+}
+
+function isNotAuthorized(error: unknown): boolean {
+  return error instanceof WechatApiError && error.errcode === NOT_AUTHORIZED;
 }
 
 function isUpToDate(account: Account, news: News): boolean {

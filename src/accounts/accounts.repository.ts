@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Brackets, IsNull, type SelectQueryBuilder } from 'typeorm';
+import { Brackets, IsNull, Not, type SelectQueryBuilder } from 'typeorm';
 
-import type { Position } from '../common/paging.js';
 import { Database, type Tx } from '../database/database.js';
 import { Account, type AuthorizationState } from './account.entity.js';
 
@@ -13,8 +12,35 @@ export interface AccountFilter {
   accountType?: string;
   enabled?: boolean;
   state?: AuthorizationState;
+  accountStatus?: string;
+  flagged?: boolean;
   /** Part of the nickname, the principal's name, the appid or the original id. */
   q?: string;
+}
+
+/** What a list can be ordered by; `-` for descending. */
+export const ACCOUNT_SORTS = [
+  '-authorizedAt',
+  'authorizedAt',
+  'nickname',
+  '-nickname',
+  '-updatedAt',
+] as const;
+export type AccountSort = (typeof ACCOUNT_SORTS)[number];
+type SortColumn = 'authorizedAt' | 'nickname' | 'updatedAt';
+
+/** Where a page ended: the value that the list is ordered by, and the account. */
+export interface AccountPosition {
+  value: string;
+  appid: string;
+}
+
+/** How many accounts of a state there are. */
+export interface AccountCount {
+  state: AuthorizationState;
+  enabled: boolean;
+  flagged: boolean;
+  count: number;
 }
 
 @Injectable()
@@ -33,31 +59,69 @@ export class AccountsRepository {
     return tx.findOne(Account, { where: { appid }, lock: { mode: 'pessimistic_write' } });
   }
 
-  findByProperty(
-    tenantId: string,
-    openidProperty: string,
-    on: Tx = this.db.read,
-  ): Promise<Account | null> {
-    return on.findOneBy(Account, { tenantId, openidProperty });
+  /** @param tx reads what is there now, not what was when the transaction began to read */
+  findByProperty(tenantId: string, openidProperty: string, tx?: Tx): Promise<Account | null> {
+    return (tx ?? this.db.read).findOne(Account, {
+      where: { tenantId, openidProperty },
+      ...this.db.sharedLock(tx),
+    });
   }
 
   findAllIn(scope: AccountScope): Promise<Account[]> {
     return scopedTo(this.db.read.createQueryBuilder(Account, 'account'), scope).getMany();
   }
 
-  /** The newest authorization first; one more than `limit`, to tell whether another page follows. */
-  findPage(filter: AccountFilter, limit: number, after: Position | null): Promise<Account[]> {
-    const query = scopedTo(this.db.read.createQueryBuilder(Account, 'account'), filter.scope);
-    if (filter.accountType) query.andWhere({ accountType: filter.accountType });
+  /** In the order that is asked for; one more than `limit`, to tell whether another page follows. */
+  findPage(
+    filter: AccountFilter,
+    sort: AccountSort,
+    limit: number,
+    after: AccountPosition | null,
+  ): Promise<Account[]> {
+    const query = this.#matching(filter);
     if (filter.enabled !== undefined) query.andWhere({ enabled: filter.enabled });
     if (filter.state) query.andWhere({ authorizationState: filter.state });
-    if (filter.q) query.andWhere(contains(filter.q));
-    if (after) query.andWhere(comesAfter(after));
+    if (filter.accountStatus) query.andWhere({ accountStatus: filter.accountStatus });
+    if (filter.flagged !== undefined)
+      query.andWhere({ flaggedAt: filter.flagged ? Not(IsNull()) : IsNull() });
+    if (after) query.andWhere(comesAfter(sort, after));
+    const { column, isDescending } = partsOf(sort);
     return query
-      .orderBy('account.authorizedAt', 'DESC')
+      .orderBy(`account.${column}`, isDescending ? 'DESC' : 'ASC')
       .addOrderBy('account.appid', 'ASC')
       .take(limit + 1)
       .getMany();
+  }
+
+  /** How many there are of each state, whatever states the filter asks for. */
+  async countByState(filter: AccountFilter): Promise<AccountCount[]> {
+    const flagged = 'CASE WHEN account.flaggedAt IS NULL THEN 0 ELSE 1 END';
+    const rows = await this.#matching(filter)
+      .select('account.authorizationState', 'state')
+      .addSelect('account.enabled', 'enabled')
+      .addSelect(flagged, 'flagged')
+      .addSelect('COUNT(*)', 'count')
+      .groupBy('account.authorizationState')
+      .addGroupBy('account.enabled')
+      .addGroupBy(flagged)
+      .getRawMany<Record<keyof AccountCount, string | number>>();
+    return rows.map((row) => ({
+      state: row.state as AuthorizationState,
+      enabled: Number(row.enabled) === 1,
+      flagged: Number(row.flagged) === 1,
+      count: Number(row.count),
+    }));
+  }
+
+  #matching({ scope, accountType, q }: AccountFilter): SelectQueryBuilder<Account> {
+    const query = scopedTo(this.db.read.createQueryBuilder(Account, 'account'), scope);
+    if (accountType) query.andWhere({ accountType });
+    if (q) query.andWhere(contains(q));
+    return query;
+  }
+
+  async delete(tx: Tx, appid: string): Promise<number> {
+    return (await tx.delete(Account, { appid })).affected ?? 0;
   }
 
   async insertOnce(tx: Tx, account: Account): Promise<void> {
@@ -105,10 +169,22 @@ function contains(text: string): Brackets {
   });
 }
 
-function comesAfter({ at, id }: Position): Brackets {
+function partsOf(sort: AccountSort): { column: SortColumn; isDescending: boolean } {
+  return { column: sort.replace('-', '') as SortColumn, isDescending: sort.startsWith('-') };
+}
+
+/** The value that a list of that order is paged by, as text. */
+export function sortValueOf(account: Account, sort: AccountSort): string {
+  const value = account[partsOf(sort).column];
+  return value instanceof Date ? String(value.getTime()) : value;
+}
+
+function comesAfter(sort: AccountSort, { value, appid }: AccountPosition): Brackets {
+  const { column, isDescending } = partsOf(sort);
+  const at = column === 'nickname' ? value : new Date(Number(value));
   return new Brackets((where) =>
     where
-      .where('account.authorizedAt < :at', { at })
-      .orWhere('account.authorizedAt = :at AND account.appid > :id', { at, id }),
+      .where(`account.${column} ${isDescending ? '<' : '>'} :at`, { at })
+      .orWhere(`account.${column} = :at AND account.appid > :appid`, { at, appid }),
   );
 }

@@ -5,18 +5,16 @@ import type { Actor, AuditActor } from '../access/audit.service.js';
 import type { Caller } from '../access/roles.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
-import { fromCursor, type Page, toPage } from '../common/paging.js';
+import { AccountData } from '../database/account-data.js';
 import { Database, type Tx } from '../database/database.js';
 import { type HeldAccount, PushAccounts } from '../pushes/push-accounts.js';
 import { TokensService } from '../tokens/tokens.service.js';
-import { type AccountDto, type ListAccountsDto, toAccountDto } from './account.dto.js';
 import type { Account } from './account.entity.js';
 import { AccountNews } from './account-news.js';
-import {
-  type AccountFilter,
-  type AccountScope,
-  AccountsRepository,
-} from './accounts.repository.js';
+import { AccountStanding } from './account-standing.js';
+import { AccountsRepository } from './accounts.repository.js';
+import { comparePermissions } from './permissions.js';
+import { UserPropertiesService } from './user-properties/user-properties.service.js';
 
 /** An authorization that WeChat has given us for an account. */
 export interface Grant {
@@ -35,9 +33,17 @@ export interface Grant {
   actor: Actor;
 }
 
+/** What an authorization has come to. */
+export interface RecordedGrant {
+  /** Who holds the account now. */
+  tenantId: string | null;
+  /** The permission sets that came and went; null for an account that was not there before. */
+  change: { gained: number[]; lost: number[] } | null;
+}
+
 const TOKEN_REFRESH: AuditActor = { type: 'system', name: 'token-refresh' };
 
-/** The accounts we hold: what clients see of them, and what authorizations and events change. */
+/** The accounts we hold, and what authorizations, events and admins change about them. */
 @Injectable()
 export class AccountsService implements OnModuleInit {
   constructor(
@@ -45,11 +51,18 @@ export class AccountsService implements OnModuleInit {
     private readonly accounts: AccountsRepository,
     private readonly tokens: TokensService,
     private readonly news: AccountNews,
+    private readonly standing: AccountStanding,
+    private readonly properties: UserPropertiesService,
+    private readonly accountData: AccountData,
     private readonly pushAccounts: PushAccounts,
     private readonly clock: Clock,
   ) {}
 
   onModuleInit(): void {
+    this.accountData.register({
+      table: 'account',
+      erase: (tx, appid) => this.accounts.delete(tx, appid),
+    });
     this.pushAccounts.register((appid) => this.#findReceiving(appid));
     this.tokens.observe('authorizer', {
       reauthorizationRequired: (tx, appid) => this.#requireReauthorization(tx, appid),
@@ -57,29 +70,18 @@ export class AccountsService implements OnModuleInit {
     });
   }
 
-  async list(caller: Caller, query: ListAccountsDto): Promise<Page<AccountDto>> {
-    const { limit, cursor, state, ...filter } = query;
-    const scope = scopeOf(caller, state === 'unclaimed');
-    if (!scope) return { items: [], nextCursor: null };
-    const wanted: AccountFilter = {
-      ...filter,
-      scope,
-      ...(state && state !== 'unclaimed' && { state }),
-    };
-    const rows = await this.accounts.findPage(wanted, limit, cursor ? fromCursor(cursor) : null);
-    return toPage(
-      rows,
-      limit,
-      ({ authorizedAt, appid }) => ({ at: authorizedAt, id: appid }),
-      toAccountDto,
-    );
-  }
-
   /** @throws AppError `not_found`, for another tenant's account too */
-  async get(caller: Caller, appid: string): Promise<AccountDto> {
+  async get(caller: Caller, appid: string): Promise<Account> {
     const account = await this.accounts.find(appid);
     if (!account || !isVisible(account, caller)) throw new AppError('not_found');
-    return toAccountDto(account);
+    return account;
+  }
+
+  /** As {@link get}, inside a transaction: nobody else changes it until that ends. */
+  async getForUpdate(tx: Tx, caller: Caller, appid: string): Promise<Account> {
+    const account = await this.accounts.findForUpdate(tx, appid);
+    if (!account || !isVisible(account, caller)) throw new AppError('not_found');
+    return account;
   }
 
   find(appid: string): Promise<Account | null> {
@@ -100,13 +102,9 @@ export class AccountsService implements OnModuleInit {
    * Takes in an authorization: a new account, or an account we know with new permissions.
    * One that another tenant holds stays there.
    *
-   * @returns who holds the account now
+   * @param openidProperty what the authorization asks for: set where the account has none and nobody else has it
    */
-  async recordGrant(
-    tx: Tx,
-    grant: Grant,
-    openidProperty: string | null,
-  ): Promise<{ tenantId: string | null }> {
+  async recordGrant(tx: Tx, grant: Grant, openidProperty: string | null): Promise<RecordedGrant> {
     const { appid, permissionIds, tenantId, authorizedAt, changedAt, actor } = grant;
     const now = this.clock.now();
     const before = await this.accounts.findForUpdate(tx, appid);
@@ -120,17 +118,42 @@ export class AccountsService implements OnModuleInit {
       authorizationChangedAt: inWholeSeconds(changedAt),
       updatedAt: now,
     });
-    const account = await this.#getWritten(tx, appid);
+    const account = await this.standing.settle(tx, before, appid);
     const isRequested = tenantId !== null && account.tenantId === tenantId;
     await this.news.authorized(tx, before, account, { actor, isRequested });
     if (openidProperty && isRequested)
       await this.#setFreeProperty(tx, account, openidProperty, actor);
-    return { tenantId: account.tenantId };
+    return {
+      tenantId: account.tenantId,
+      change: before && comparePermissions(before.permissionIds, permissionIds),
+    };
   }
 
   /** Tells of what is different now in an authorized account, in the transaction that changed it. */
   async tellChanges(tx: Tx, before: Account, actor: Actor): Promise<void> {
-    await this.news.changed(tx, before, await this.#getWritten(tx, before.appid), actor);
+    await this.standing.settleAndTell(tx, before, actor);
+  }
+
+  /**
+   * Says which user property holds people's openids for the account; null clears it.
+   *
+   * @throws AppError `not_found`, `account_unclaimed`, `openid_property_in_use`, `unknown_user_property`,
+   *   `user_property_not_text`, `account_enabled` when it would be without one while it is switched on
+   */
+  setProperty(caller: Caller, appid: string, property: string | null): Promise<Account> {
+    return this.db.write(async (tx) => {
+      const before = await this.getForUpdate(tx, caller, appid);
+      const { tenantId } = before;
+      if (tenantId === null) throw new AppError('account_unclaimed');
+      if (before.openidProperty === property) return before;
+      if (property === null && before.enabled) throw new AppError('account_enabled');
+      if (property !== null) {
+        await this.properties.reserve(tx, tenantId, property);
+        if (await this.accounts.findByProperty(tenantId, property, tx))
+          throw new AppError('openid_property_in_use');
+      }
+      return this.#writeProperty(tx, before, property, caller);
+    });
   }
 
   /** Whether the caller may give the account to a tenant: one that it sees, or that nobody holds. */
@@ -141,27 +164,27 @@ export class AccountsService implements OnModuleInit {
 
   /**
    * Gives the account to a tenant, which may be another one than holds it. It is switched off on the way: whether it may
-   * be on is for its new holder's checks to say. A property that another account of the new holder has is taken off.
+   * be on is for its new holder's checks to say. A property that another account of the new
+   * holder has, or that its catalogue lacks, is taken off.
    *
    * @throws AppError `not_found`, for the account of another tenant than the caller names too
    */
-  claim(caller: Caller, appid: string, tenantId: string): Promise<AccountDto> {
+  claim(caller: Caller, appid: string, tenantId: string): Promise<Account> {
     return this.db.write(async (tx) => {
       const before = await this.accounts.findForUpdate(tx, appid);
       if (!before || !mayClaim(before, caller)) throw new AppError('not_found');
-      if (before.tenantId === tenantId) return toAccountDto(before);
+      if (before.tenantId === tenantId) return before;
       const { openidProperty } = before;
-      const holder =
-        openidProperty && (await this.accounts.findByProperty(tenantId, openidProperty, tx));
+      const isKept = openidProperty !== null && (await this.#isFree(tx, tenantId, openidProperty));
       await this.accounts.update(tx, appid, {
         tenantId,
         enabled: false,
-        openidProperty: holder ? null : openidProperty,
+        openidProperty: isKept ? openidProperty : null,
         updatedAt: this.clock.now(),
       });
-      const after = await this.#getWritten(tx, appid);
+      const after = await this.standing.settle(tx, before, appid);
       await this.news.claimed(tx, before, after, caller);
-      return toAccountDto(after);
+      return after;
     });
   }
 
@@ -188,16 +211,17 @@ export class AccountsService implements OnModuleInit {
         authorizationState: 'unauthorized',
         unauthorizedAt: at,
         authorizationChangedAt: inWholeSeconds(at),
-        enabled: false,
         updatedAt: this.clock.now(),
       },
       unchangedSince,
     );
     if (!before || !isApplied) return false;
     await this.tokens.drop(tx, appid);
+    const after = await this.standing.settle(tx, before, appid);
     // The list and the event tell of the same cancellation, each with a time of its own.
     if (before.authorizationState !== 'unauthorized')
       await this.news.ended(tx, before, { actor, at }, 'unauthorized');
+    await this.standing.tellSwitchedOff(tx, before, after, actor);
     return true;
   }
 
@@ -210,6 +234,7 @@ export class AccountsService implements OnModuleInit {
       authorizationState: 'reauthorization_required',
       updatedAt: at,
     });
+    await this.standing.settle(tx, before, appid);
     await this.news.ended(tx, before, { actor: TOKEN_REFRESH, at }, 'reauthorization_required');
   }
 
@@ -247,13 +272,6 @@ export class AccountsService implements OnModuleInit {
     return isReceiving ? { originalId: account.originalId } : null;
   }
 
-  async #getWritten(tx: Tx, appid: string): Promise<Account> {
-    // As it is, not as it was when the transaction began to read: a write that changed nothing does not show it anew.
-    const account = await this.accounts.findForUpdate(tx, appid);
-    if (!account) throw new TypeError('The account was written in this transaction.');
-    return account;
-  }
-
   /** A property that was taken in the meantime is left out: the checks say that it is missing. */
   async #setFreeProperty(
     tx: Tx,
@@ -261,21 +279,38 @@ export class AccountsService implements OnModuleInit {
     openidProperty: string,
     actor: Actor,
   ): Promise<void> {
-    const { appid, tenantId } = account;
+    const { tenantId } = account;
     if (account.openidProperty || !tenantId) return;
-    if (await this.accounts.findByProperty(tenantId, openidProperty, tx)) return;
-    await this.accounts.update(tx, appid, { openidProperty });
-    await this.news.propertySet(tx, account, openidProperty, actor);
+    if (await this.#isFree(tx, tenantId, openidProperty))
+      await this.#writeProperty(tx, account, openidProperty, actor);
+  }
+
+  /** Whether the tenant's catalogue has the property and no account of the tenant does. */
+  async #isFree(tx: Tx, tenantId: string, property: string): Promise<boolean> {
+    try {
+      await this.properties.reserve(tx, tenantId, property);
+    } catch (error) {
+      if (error instanceof AppError) return false;
+      throw error;
+    }
+    return (await this.accounts.findByProperty(tenantId, property, tx)) === null;
+  }
+
+  async #writeProperty(
+    tx: Tx,
+    before: Account,
+    openidProperty: string | null,
+    actor: Actor,
+  ): Promise<Account> {
+    const { appid } = before;
+    await this.accounts.update(tx, appid, { openidProperty, updatedAt: this.clock.now() });
+    const after = await this.standing.settle(tx, before, appid);
+    await this.news.propertySet(tx, before, after, actor);
+    return after;
   }
 }
 
-/** @returns null when the caller may see none of it */
-function scopeOf(caller: Caller, unclaimed: boolean): AccountScope | null {
-  if (unclaimed) return caller.role === 'owner' ? 'unclaimed' : null;
-  return caller.allTenants ? 'all' : { tenantId: caller.tenantId };
-}
-
-function isVisible(account: Account, caller: Caller): boolean {
+export function isVisible(account: Account, caller: Caller): boolean {
   return caller.allTenants || account.tenantId === caller.tenantId;
 }
 
@@ -298,6 +333,7 @@ function newAccount(grant: Grant, now: Date): Account {
     subtype: accountType === 'mini_program' ? 'mini_program' : 'subscription_account',
     nickname: '',
     avatarUrl: '',
+    qrcodeUrl: null,
     originalId: '',
     alias: '',
     principalName: '',
@@ -310,6 +346,7 @@ function newAccount(grant: Grant, now: Date): Account {
     authorizationChangedAt: inWholeSeconds(grant.changedAt),
     openidProperty: null,
     enabled: false,
+    flaggedAt: null,
     syncedAt: null,
     createdAt: now,
     updatedAt: now,
@@ -323,6 +360,7 @@ export function detailColumns(details: AuthorizerDetails) {
     subtype: details.subtype,
     nickname: details.nickname.slice(0, 255),
     avatarUrl: details.avatarUrl.slice(0, 1024),
+    qrcodeUrl: details.qrcodeUrl.slice(0, 1024) || null,
     originalId: details.originalId.slice(0, 64),
     alias: details.alias.slice(0, 128),
     principalName: details.principalName.slice(0, 255),

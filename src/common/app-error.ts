@@ -1,4 +1,4 @@
-import type { Text } from './text.js';
+import type { Lang, Text } from './text.js';
 
 interface Problem {
   status: number;
@@ -113,6 +113,62 @@ export const PROBLEMS = {
       en: 'Another account of the tenant uses this property. Choose another one.',
     },
   },
+  user_property_in_use: {
+    status: 409,
+    title: { zh: '用户属性正在使用', en: 'A user property is in use' },
+    detail: {
+      zh: 'errors 中的属性已被账号用作 OpenID 属性，不能删除或改为非文本类型。请先为这些账号更换属性。',
+      en: 'The properties in `errors` hold the openids of accounts and can neither go nor become another type than text. Choose another property for those accounts first.',
+    },
+  },
+  enable_checks_failed: {
+    status: 409,
+    title: { zh: '启用检查未通过', en: 'The account may not be switched on yet' },
+    detail: {
+      zh: '请按 checks 中每一项的 fix 处理，然后重新启用。',
+      en: 'Do what `fix` of each of the `checks` says, and enable it again.',
+    },
+  },
+  account_disabled: {
+    status: 409,
+    title: { zh: '账号未启用', en: 'The account is not switched on' },
+    detail: {
+      zh: '请查看 GET /api/v1/accounts/{appid}/enable-checks，处理后用 POST …/enable 启用。',
+      en: 'See GET /api/v1/accounts/{appid}/enable-checks, put right what it names, and switch it on with POST …/enable.',
+    },
+  },
+  account_enabled: {
+    status: 409,
+    title: { zh: '账号已启用', en: 'The account is switched on' },
+    detail: {
+      zh: '启用中的账号不能清除 OpenID 属性。请换成另一个属性，或先停用账号。',
+      en: 'An account that is switched on cannot be without an OpenID property. Choose another one, or disable the account first.',
+    },
+  },
+  account_unclaimed: {
+    status: 409,
+    title: { zh: '账号尚未归属租户', en: 'Nobody holds the account yet' },
+    detail: {
+      zh: '请先用 POST /api/v1/accounts/{appid}/claim 把账号归入一个租户。',
+      en: 'Give the account to a tenant first, with POST /api/v1/accounts/{appid}/claim.',
+    },
+  },
+  account_still_authorized: {
+    status: 409,
+    title: { zh: '账号仍在授权中', en: 'The account is still authorized' },
+    detail: {
+      zh: '平台无法代为取消授权。请账号管理员在微信公众平台取消（公众号：设置 → 公众号设置 → 授权管理；小程序：设置 → 第三方设置），然后重试删除。',
+      en: "Only the administrator can end an authorization, in WeChat's console (official account: 设置 → 公众号设置 → 授权管理; mini-program: 设置 → 第三方设置). Delete it then.",
+    },
+  },
+  quota_reset_budget_exhausted: {
+    status: 409,
+    title: { zh: '本月额度重置次数已用完', en: 'The quota resets of this month are used up' },
+    detail: {
+      zh: '微信每个账号每月（北京时间）最多重置 10 次，所有平台与控制台共用。请等到下个月。',
+      en: 'WeChat resets the quota of an account ten times a month (Beijing time), whoever asks. Wait for the next month.',
+    },
+  },
   event_cursor_expired: {
     status: 410,
     title: { zh: '事件已超过保留期', en: 'The events are no longer kept' },
@@ -156,6 +212,38 @@ export const PROBLEMS = {
     detail: {
       zh: '请设置 Content-Type: application/json。',
       en: 'Send Content-Type: application/json.',
+    },
+  },
+  unknown_user_property: {
+    status: 422,
+    title: { zh: '用户属性不存在', en: 'There is no such user property' },
+    detail: {
+      zh: '该属性不在 GET /api/v1/user-properties 中，请从中选择，或先更新属性目录。',
+      en: 'The property is not in GET /api/v1/user-properties. Choose one of them, or replace the catalogue first.',
+    },
+  },
+  user_property_not_text: {
+    status: 422,
+    title: { zh: '用户属性不是文本类型', en: 'The user property is no text' },
+    detail: {
+      zh: 'OpenID 是文本，请选择 dataType 为 string 或 text 的属性。',
+      en: 'An openid is a text: choose a property whose dataType is string or text.',
+    },
+  },
+  official_account_only: {
+    status: 422,
+    title: { zh: '仅适用于公众号', en: 'For official accounts only' },
+    detail: {
+      zh: '小程序不支持此操作。',
+      en: 'A mini-program does not have this.',
+    },
+  },
+  confirmation_mismatch: {
+    status: 422,
+    title: { zh: '确认内容不符', en: 'The confirmation does not match' },
+    detail: {
+      zh: '请在查询参数 confirm 中填入要删除的账号的 AppID。',
+      en: 'Repeat the appid of the account that is to be deleted in the query parameter `confirm`.',
     },
   },
   idempotency_key_reused: {
@@ -254,5 +342,10 @@ export class AppError extends Error {
     readonly retryAfterSeconds: number | null = null,
   ) {
     super(code);
+  }
+
+  /** What the answer says beside the members that every problem has, or in place of one. */
+  members(_lang: Lang): object {
+    return {};
   }
 }

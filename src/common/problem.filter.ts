@@ -116,16 +116,15 @@ function problemBody(about: {
     requestId: request.id,
     ...(error instanceof AppError &&
       error.fields.length > 0 && { errors: fieldErrors(error.fields, lang) }),
-    ...(error instanceof WechatApiError && {
-      wechat: {
-        errcode: error.errcode,
-        errmsg: error.errmsg,
-        rid: error.rid,
-        path: error.path,
-        advice: inLang(error.advice, lang),
-      },
-    }),
+    ...(error instanceof WechatApiError && { wechat: refusalOf(error, lang) }),
+    ...(error instanceof AppError && error.members(lang)),
   };
+}
+
+/** What WeChat has said, and what to do about it. */
+export function refusalOf(error: WechatApiError, lang: Lang): object {
+  const { errcode, errmsg, rid, path, advice } = error;
+  return { errcode, errmsg, rid, path, advice: inLang(advice, lang) };
 }
 
 function fieldErrors(fields: readonly FieldError[], lang: Lang): object[] {

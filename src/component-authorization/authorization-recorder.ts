@@ -91,6 +91,10 @@ export class AuthorizationRecorder {
         failureCode,
         failureErrcode: null,
         finishedAt: now,
+        ...(!failureCode && {
+          gainedPermissionIds: holder.change?.gained ?? null,
+          lostPermissionIds: holder.change?.lost ?? null,
+        }),
       });
       // Of an account that it does not hold the asker learns nothing.
       const shown = holder.tenantId === row.tenantId ? appid : null;

@@ -1,7 +1,21 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsOptional, Length, Matches } from 'class-validator';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  ArrayUnique,
+  IsArray,
+  IsIn,
+  IsInt,
+  IsOptional,
+  Length,
+  Matches,
+  Max,
+  Min,
+} from 'class-validator';
 
-import { ASKED_TYPES, type AskedType } from './authorization.entity.js';
+import { PermissionRefDto } from '../accounts/account.dto.js';
+import { PROPERTY_NAME } from '../accounts/user-properties/openid-property.js';
+import { ASKED_TYPES, type AskedType, type Authorization } from './authorization.entity.js';
 
 export class CreateAuthorizationDto {
   @ApiProperty({
@@ -26,8 +40,26 @@ export class CreateAuthorizationDto {
   })
   @IsOptional()
   @Length(1, 128)
-  @Matches(/^[A-Za-z_][A-Za-z0-9_.-]*$/)
+  @Matches(PROPERTY_NAME)
   openidProperty?: string;
+}
+
+export class CreateReauthorizationDto {
+  @ApiPropertyOptional({
+    type: [Number],
+    example: [7],
+    description:
+      '只显示这些权限集，如 enable-checks 的 missing；不填为全部 / Only these permission sets are shown, e.g. `missing` of enable-checks; without it, all',
+  })
+  @IsOptional()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(50)
+  @ArrayUnique()
+  @IsInt({ each: true })
+  @Min(1, { each: true })
+  @Max(10_000, { each: true })
+  permissionIds?: number[];
 }
 
 export class CreatedAuthorizationDto {
@@ -81,6 +113,14 @@ class AuthorizationFailureDto {
   detail: string;
 }
 
+class PermissionChangeDto {
+  @ApiProperty({ type: [PermissionRefDto], example: [{ id: 7, name: '群发与通知' }] })
+  gained: PermissionRefDto[];
+
+  @ApiProperty({ type: [PermissionRefDto], example: [] })
+  lost: PermissionRefDto[];
+}
+
 export class AuthorizationDto {
   @ApiProperty({ example: 'q4yXh3l1sZ8pK0d7Vb2nT5mRwC9uEaGfJoLiHxYtB6Q' })
   id: string;
@@ -94,6 +134,23 @@ export class AuthorizationDto {
   @ApiProperty({ type: AuthorizationFailureDto, nullable: true, example: null })
   failure: AuthorizationFailureDto | null;
 
+  @ApiProperty({
+    type: PermissionChangeDto,
+    nullable: true,
+    description:
+      '更新授权时权限的增减；首次授权或尚未完成为 null / What came and went when an authorization was updated; null for a first one, and until it is done',
+    example: null,
+  })
+  permissions: PermissionChangeDto | null;
+
   @ApiProperty({ format: 'date-time', example: '2026-11-22T08:30:00.000Z' })
   expiresAt: Date;
+}
+
+export function toCreatedDto(
+  { id, expiresAt }: Authorization,
+  publicUrl: string,
+): CreatedAuthorizationDto {
+  const launchUrl = `${publicUrl}/authorize/${id}`;
+  return { id, status: 'pending', launchUrl, mobileUrl: `${launchUrl}?form=phone`, expiresAt };
 }

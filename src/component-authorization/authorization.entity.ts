@@ -33,6 +33,10 @@ export class Authorization {
   @Column({ name: 'openid_property', type: 'varchar', length: 128, nullable: true })
   openidProperty: string | null;
 
+  /** Only these permission sets are shown to the administrator; null for all. */
+  @Column({ name: 'only_permission_ids', type: 'simple-json', nullable: true })
+  onlyPermissionIds: number[] | null;
+
   /** Sealed; stands in the address that WeChat sends the browser back to. */
   @Column({ name: 'state_token', type: 'text' })
   stateToken: string;
@@ -61,6 +65,13 @@ export class Authorization {
   /** The account that was chosen, once it is known. */
   @Column({ type: 'varchar', length: 32, nullable: true })
   appid: string | null;
+
+  /** What the scan has brought and taken of the account's permission sets; null where it held the account for the first time. */
+  @Column({ name: 'gained_permission_ids', type: 'simple-json', nullable: true })
+  gainedPermissionIds: number[] | null;
+
+  @Column({ name: 'lost_permission_ids', type: 'simple-json', nullable: true })
+  lostPermissionIds: number[] | null;
 
   @Column({ name: 'failure_code', type: 'varchar', length: 64, nullable: true })
   failureCode: FailureCode | null;

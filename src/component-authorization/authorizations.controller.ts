@@ -3,12 +3,14 @@ import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestj
 
 import { Env } from '../../config/env.js';
 import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
+import { toPermissionRefs } from '../accounts/permissions.js';
 import { ApiProblems } from '../common/api-docs.js';
 import { inLang, pickLang } from '../common/text.js';
 import {
   AuthorizationDto,
   CreateAuthorizationDto,
   CreatedAuthorizationDto,
+  toCreatedDto,
 } from './authorization.dto.js';
 import { AuthorizationsService } from './authorizations.service.js';
 import { failureText } from './failures.js';
@@ -33,6 +35,8 @@ export class AuthorizationsController {
     'malformed_body',
     'not_found',
     'openid_property_in_use',
+    'unknown_user_property',
+    'user_property_not_text',
     'validation_failed',
     'wechat_error',
     'component_ticket_missing',
@@ -43,9 +47,7 @@ export class AuthorizationsController {
     @Body() body: CreateAuthorizationDto,
   ): Promise<CreatedAuthorizationDto> {
     const { authorization } = await this.authorizations.create(caller, body);
-    const { id, expiresAt } = authorization;
-    const launchUrl = `${this.env.publicUrl}/authorize/${id}`;
-    return { id, status: 'pending', launchUrl, mobileUrl: `${launchUrl}?form=phone`, expiresAt };
+    return toCreatedDto(authorization, this.env.publicUrl);
   }
 
   @Get(':id')
@@ -59,6 +61,7 @@ export class AuthorizationsController {
     @Headers('accept-language') acceptLanguage?: string,
   ): Promise<AuthorizationDto> {
     const { authorization, status, account, failure } = await this.authorizations.get(caller, id);
+    const { gainedPermissionIds: gained, lostPermissionIds: lost } = authorization;
     return {
       id: authorization.id,
       status,
@@ -71,6 +74,8 @@ export class AuthorizationsController {
         code: failure.code,
         detail: inLang(failureText(failure.code, failure.errcode), pickLang(acceptLanguage)),
       },
+      permissions: gained &&
+        lost && { gained: toPermissionRefs(gained), lost: toPermissionRefs(lost) },
       expiresAt: authorization.expiresAt,
     };
   }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { IsNull, MoreThan, MoreThanOrEqual, Not } from 'typeorm';
 
 import { Database, type Tx } from '../database/database.js';
+import { deletePage } from '../database/delete-page.js';
 import { Authorization } from './authorization.entity.js';
 
 @Injectable()
@@ -44,6 +45,11 @@ export class AuthorizationsRepository {
     return tx.existsBy(Authorization, { id, appid });
   }
 
+  /** Deletes those that were for the account, or led to it. @returns how many */
+  eraseAccount(tx: Tx, appid: string, limit: number): Promise<number> {
+    return deletePage(tx, Authorization, [{ appid }, { onlyAppid: appid }], limit);
+  }
+
   async insert(tx: Tx, row: Authorization): Promise<void> {
     await tx.insert(Authorization, row);
   }
@@ -72,7 +78,8 @@ export class AuthorizationsRepository {
     values: Pick<
       Authorization,
       'status' | 'appid' | 'failureCode' | 'failureErrcode' | 'finishedAt'
-    >,
+    > &
+      Partial<Pick<Authorization, 'gainedPermissionIds' | 'lostPermissionIds'>>,
   ): Promise<boolean> {
     const { affected } = await tx.update(Authorization, { id, status: Not('completed') }, values);
     return affected === 1;

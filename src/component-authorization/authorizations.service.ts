@@ -9,9 +9,11 @@ import { AuditService } from '../access/audit.service.js';
 import type { Caller } from '../access/roles.js';
 import type { Account } from '../accounts/account.entity.js';
 import { AccountsService } from '../accounts/accounts.service.js';
+import { UserPropertiesService } from '../accounts/user-properties/user-properties.service.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { Logger } from '../common/logger.js';
+import { AccountData } from '../database/account-data.js';
 import { Database } from '../database/database.js';
 import { SealedColumns } from '../database/sealed-columns.js';
 import type { AskedType, Authorization } from './authorization.entity.js';
@@ -28,6 +30,8 @@ export interface NewAuthorization {
   accountType: AskedType;
   appid?: string;
   openidProperty?: string;
+  /** Only these permission sets are shown to the administrator; without any, all. */
+  permissionIds?: number[];
 }
 
 /** An authorization as it stands, with the account it led to where the asker may see it. */
@@ -47,14 +51,20 @@ export class AuthorizationsService implements OnModuleInit {
     private readonly authorizations: AuthorizationsRepository,
     private readonly component: ComponentService,
     private readonly accounts: AccountsService,
+    private readonly properties: UserPropertiesService,
     private readonly audit: AuditService,
     private readonly secrets: SecretBox,
     private readonly sealed: SealedColumns,
+    private readonly accountData: AccountData,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
 
   onModuleInit(): void {
+    this.accountData.register({
+      table: 'authorization',
+      erase: (tx, appid, limit) => this.authorizations.eraseAccount(tx, appid, limit),
+    });
     const authorization = { table: 'authorization', idColumn: 'id' };
     this.sealed.register({
       ...authorization,
@@ -71,7 +81,8 @@ export class AuthorizationsService implements OnModuleInit {
   /**
    * Prepares an authorization. It ends with its pre-auth code, half an hour as a rule.
    *
-   * @throws AppError `not_found` for another tenant's account, `openid_property_in_use`, `component_ticket_missing`
+   * @throws AppError `not_found` for another tenant's account, `openid_property_in_use`, `unknown_user_property`,
+   *   `user_property_not_text`, `component_ticket_missing`
    */
   async create(caller: Caller, asked: NewAuthorization): Promise<AuthorizationView> {
     const { appid = null, openidProperty = null, accountType } = asked;
@@ -82,6 +93,7 @@ export class AuthorizationsService implements OnModuleInit {
     if (openidProperty && (await this.accounts.isPropertyTaken(tenantId, openidProperty, appid))) {
       throw new AppError('openid_property_in_use');
     }
+    if (openidProperty) await this.properties.check(tenantId, openidProperty);
     const { preAuthCode, expiresInSeconds } = await this.component.createPreAuthCode();
     const [id, state] = [randomToken(), randomToken()];
     const now = this.clock.now();
@@ -91,6 +103,7 @@ export class AuthorizationsService implements OnModuleInit {
       accountType,
       onlyAppid: appid,
       openidProperty,
+      onlyPermissionIds: asked.permissionIds ?? null,
       stateToken: this.secrets.seal(state, bindingOf(id, 'stateToken')),
       stateHash: digest(state),
       preAuthCode: this.secrets.seal(preAuthCode, bindingOf(id, 'preAuthCode')),
@@ -99,6 +112,8 @@ export class AuthorizationsService implements OnModuleInit {
       answerLostAt: null,
       status: 'pending',
       appid: null,
+      gainedPermissionIds: null,
+      lostPermissionIds: null,
       failureCode: null,
       failureErrcode: null,
       createdAt: now,
@@ -112,7 +127,12 @@ export class AuthorizationsService implements OnModuleInit {
         action: 'authorization.started',
         target: id,
         tenantId,
-        detail: { accountType, onlyAppid: appid, openidProperty },
+        detail: {
+          accountType,
+          onlyAppid: appid,
+          openidProperty,
+          onlyPermissionIds: row.onlyPermissionIds,
+        },
       });
     });
     this.logger.info('authorization.created', {
@@ -122,6 +142,20 @@ export class AuthorizationsService implements OnModuleInit {
       by: caller.name,
     });
     return this.view(row);
+  }
+
+  /**
+   * Prepares an update of the authorization of an account that we hold, as {@link create} does.
+   *
+   * @param permissionIds only these are shown; without them, all
+   */
+  async createAgain(
+    caller: Caller,
+    appid: string,
+    permissionIds?: number[],
+  ): Promise<AuthorizationView> {
+    const { accountType } = await this.accounts.get(caller, appid);
+    return this.create(caller, { accountType, appid, ...(permissionIds && { permissionIds }) });
   }
 
   /** @throws AppError `not_found`, for another tenant's too */
@@ -154,6 +188,7 @@ export class AuthorizationsService implements OnModuleInit {
       redirectUri: `${this.env.publicUrl}/authorize/callback/${open('stateToken')}`,
       authType: AUTH_TYPES[row.accountType],
       ...(row.onlyAppid && { bizAppid: row.onlyAppid }),
+      ...(row.onlyPermissionIds && { permissionIds: row.onlyPermissionIds }),
     };
     return {
       scanUrl: authorizationPageUrl({ mpBaseUrl: this.env.wechatMpBaseUrl, ...page }),

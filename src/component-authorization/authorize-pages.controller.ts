@@ -5,7 +5,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Env } from '../../config/env.js';
 import { AppError } from '../common/app-error.js';
 import { inLang, type Lang, LANGS, pickLang } from '../common/text.js';
-import { missingPermissions } from '../accounts/account.dto.js';
+import { missingPermissions, toPermissionRefs } from '../accounts/permissions.js';
+import { AccountPictures } from '../accounts/pictures/account-pictures.service.js';
 import { AuthorizationCompletion } from './authorization-completion.js';
 import { type AuthorizationView, AuthorizationsService } from './authorizations.service.js';
 import { failureText } from './failures.js';
@@ -25,6 +26,7 @@ export class AuthorizePagesController {
     private readonly env: Env,
     private readonly authorizations: AuthorizationsService,
     private readonly completion: AuthorizationCompletion,
+    private readonly pictures: AccountPictures,
   ) {}
 
   @Get('assets/:name')
@@ -57,7 +59,7 @@ export class AuthorizePagesController {
     const html = renderCallbackPage({
       lang,
       status: isOpen ? 'pending' : view.status === 'completed' ? 'completed' : 'failed',
-      account: pageAccount(view),
+      account: await this.#pageAccount(view),
       failure: isOpen
         ? { code: 'try_again', text: inLang(TRY_AGAIN, lang) }
         : pageFailure(view, lang),
@@ -78,7 +80,7 @@ export class AuthorizePagesController {
     if (!view) throw new AppError('not_found');
     return reply.header('cache-control', 'no-store').send({
       status: view.status,
-      account: pageAccount(view),
+      account: await this.#pageAccount(view),
       failure: pageFailure(view, langOf(request, query)),
       expiresAt: view.authorization.expiresAt,
     });
@@ -106,14 +108,31 @@ export class AuthorizePagesController {
       mobileUrl: `${this.env.publicUrl}${selfUrl}?form=phone`,
       accountType: authorization.accountType,
       onlyAppid: authorization.onlyAppid,
+      onlyPermissionIds: authorization.onlyPermissionIds,
       onlyNickname: await this.authorizations.findOnlyNickname(authorization),
       ...this.authorizations.scanPages(authorization),
       expiresAt: authorization.expiresAt,
       status,
-      account: pageAccount(view),
+      account: await this.#pageAccount(view),
       failure: pageFailure(view, lang),
     });
     return page(reply, 200, lang, html);
+  }
+
+  async #pageAccount({ account, authorization }: AuthorizationView): Promise<PageAccount | null> {
+    if (!account) return null;
+    const { appid, nickname, accountType } = account;
+    const { gainedPermissionIds: gained, lostPermissionIds: lost } = authorization;
+    const urls = await this.pictures.findUrls([account]);
+    return {
+      appid,
+      nickname,
+      avatarUrl: urls.get(appid)?.avatar ?? '',
+      accountType,
+      missingPermissions: missingPermissions(account),
+      permissionChange: gained &&
+        lost && { gained: toPermissionRefs(gained), lost: toPermissionRefs(lost) },
+    };
   }
 }
 
@@ -127,18 +146,6 @@ function otherLanguage(url: string, lang: Lang): string {
   const other = new URL(url, 'http://self');
   other.searchParams.set('lang', lang === 'en' ? 'zh-CN' : 'en');
   return other.pathname + other.search;
-}
-
-function pageAccount({ account }: AuthorizationView): PageAccount | null {
-  if (!account) return null;
-  const { appid, nickname, avatarUrl, accountType } = account;
-  return {
-    appid,
-    nickname,
-    avatarUrl,
-    accountType,
-    missingPermissions: missingPermissions(account),
-  };
 }
 
 function pageFailure(

@@ -19,7 +19,9 @@ import { AuthorizerTokens } from './authorizer-tokens.js';
 import { ComponentTicket } from './component-ticket.entity.js';
 import { ComponentTicketsRepository } from './component-tickets.repository.js';
 import { ComponentController } from './component.controller.js';
+import { ComponentQuotaController } from './component-quota.controller.js';
 import { ComponentService } from './component.service.js';
+import { ReauthorizationsController } from './reauthorizations.controller.js';
 import { ReleaseTest } from './release-test.js';
 
 @Module({
@@ -31,7 +33,13 @@ import { ReleaseTest } from './release-test.js';
     PushesModule,
     TokensModule,
   ],
-  controllers: [ComponentController, AuthorizationsController, AuthorizePagesController],
+  controllers: [
+    ComponentController,
+    ComponentQuotaController,
+    AuthorizationsController,
+    ReauthorizationsController,
+    AuthorizePagesController,
+  ],
   providers: [
     AuthorizationCompletion,
     AuthorizationEvents,

@@ -1,7 +1,9 @@
 import { SecretBox } from '@app/secret-box';
 import {
+  type ApiQuota,
   createPreAuthCode,
   getComponentToken,
+  getQuota,
   startPushTicket,
   type TicketPush,
   WechatApiError,
@@ -97,6 +99,11 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
   /** A fresh pre-auth code, for one authorization. */
   createPreAuthCode(): Promise<{ preAuthCode: string; expiresInSeconds: number }> {
     return this.call((token, appid) => createPreAuthCode(this.wechat, token, appid));
+  }
+
+  /** WeChat's own figures for one of the APIs that the platform calls for itself. */
+  look(path: string): Promise<ApiQuota> {
+    return this.call((token) => getQuota(this.wechat, token, path));
   }
 
   /** Asks WeChat to push the ticket again, whatever its age. */

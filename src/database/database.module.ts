@@ -5,6 +5,7 @@ import type { DataSource, DataSourceOptions } from 'typeorm';
 
 import { dataSourceOptions } from '../../config/database.js';
 import { Env } from '../../config/env.js';
+import { AccountData } from './account-data.js';
 import { Database } from './database.js';
 import { type InstanceLock, lockInstance } from './instance-lock.js';
 import { openReader, openWriter } from './open-database.js';
@@ -77,9 +78,10 @@ class DatabaseShutdown implements OnApplicationShutdown {
       useFactory: (writer: DataSource, reader: DataSource) => new Database(writer, reader),
     },
     { provide: SecretBox, inject: [Env, Database], useFactory: openSecretBox },
+    AccountData,
     SealedColumns,
     DatabaseShutdown,
   ],
-  exports: [Database, SealedColumns, SecretBox],
+  exports: [AccountData, Database, SealedColumns, SecretBox],
 })
 export class DatabaseModule {}

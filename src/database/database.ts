@@ -92,6 +92,14 @@ export class Database {
     return this.isSqlite ? '' : 'FORCE INDEX (PRIMARY)';
   }
 
+  /**
+   * For a look inside a transaction that has read before: on MySQL, makes it see what others have committed since. Outside
+   * one, and on SQLite with its single writer, there is nothing to add.
+   */
+  sharedLock(tx: Tx | undefined): { lock?: { mode: 'pessimistic_read' } } {
+    return tx && !this.isSqlite ? { lock: { mode: 'pessimistic_read' } } : {};
+  }
+
   /** A time that a raw query has read, which the drivers hand over differently. */
   toDate(raw: string | Date): Date {
     return raw instanceof Date ? raw : new Date(`${raw.replace(' ', 'T')}Z`);

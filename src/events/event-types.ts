@@ -18,16 +18,42 @@ export interface EventPayloads {
     missingPermissionIds: number[];
   };
   'account.updated': AccountSummary & {
-    /** The fields of the account that are different now, e.g. `permissions`, `nickname`; `tenant`: it is yours no more. */
+    /**
+     * The fields of the account that are different now, e.g. `permissions`, `nickname`; `checks`: it is switched on and
+     * fails other checks than before; `tenant`: it is yours no more.
+     */
     changed: string[];
     /** Permission sets that came and went. */
     gainedPermissionIds: number[];
     lostPermissionIds: number[];
+    /** Scenes that the account's sort, verification and permissions allow now, or no more. */
+    gainedScenes: string[];
+    lostScenes: string[];
+    /** The checks that it fails although it is switched on. */
+    failingChecks: string[];
   };
+  'account.enabled': AccountSummary;
+  'account.disabled': AccountSummary & {
+    /** An admin did it, or what has become of the account at WeChat. */
+    reason: 'requested' | 'unauthorized' | 'cancelled' | 'banned' | 'frozen';
+  };
+  'account.deleted': AccountSummary;
   'account.unauthorized': AccountSummary & {
     unauthorizedAt: string;
     /** Cancelled by the administrator, or WeChat no longer takes our credentials; both need a new authorization. */
     state: 'unauthorized' | 'reauthorization_required';
+  };
+  'quota.exhausted': AccountSummary & {
+    /** WeChat's API, e.g. `/cgi-bin/message/template/send`. */
+    path: string;
+    until: string;
+    /** The scenes that it carries. */
+    scenes: string[];
+  };
+  'quota.reset': {
+    /** An account's, or the platform's own. */
+    appid: string;
+    resetId: string;
   };
   'token.failing': AccountSummary & {
     /** What WeChat, or the way to it, says. */
@@ -48,6 +74,11 @@ export const EVENT_VERSIONS: Readonly<Record<EventType, number>> = {
   'account.authorized': 1,
   'account.updated': 1,
   'account.unauthorized': 1,
+  'account.enabled': 1,
+  'account.disabled': 1,
+  'account.deleted': 1,
+  'quota.exhausted': 1,
+  'quota.reset': 1,
   'token.failing': 1,
   'component.ticket_late': 1,
 };
@@ -61,12 +92,32 @@ export const EVENT_MEANINGS: Readonly<Record<EventType, Text>> = {
     en: 'An account has authorized us, for the first time or again.',
   },
   'account.updated': {
-    zh: '已授权账号的权限或资料发生变化；changed 为 tenant 表示账号已由平台移交，不再属于本租户。',
-    en: 'The permissions or details of an authorized account have changed; `tenant` in `changed`: the platform has given it to somebody else.',
+    zh: '账号的权限或资料发生变化，或启用中的账号不再满足启用检查（changed 含 checks）；changed 为 tenant 表示账号已由平台移交，不再属于本租户。',
+    en: 'The permissions or details of an account have changed, or one that is switched on fails other checks than before (`checks` in `changed`); `tenant` in `changed`: the platform has given it to somebody else.',
   },
   'account.unauthorized': {
     zh: '账号在微信侧取消了授权，或微信不再接受我们的凭据（state）；都需要重新授权。',
     en: 'The authorization was cancelled at WeChat, or WeChat no longer takes our credentials (`state`): both need a new one.',
+  },
+  'account.enabled': {
+    zh: '账号已启用。',
+    en: 'The account was switched on.',
+  },
+  'account.disabled': {
+    zh: '账号已停用：由管理员操作，或因取消授权、注销、封禁、冻结自动停用（reason）。',
+    en: 'The account was switched off: by an admin, or because it was unauthorized, closed, banned or frozen at WeChat (`reason`).',
+  },
+  'account.deleted': {
+    zh: '账号及其数据已删除。',
+    en: 'The account and what belonged to it was deleted.',
+  },
+  'quota.exhausted': {
+    zh: '微信某个接口今日额度已用完，相关场景暂停至次日（until）。',
+    en: 'The quota of one of WeChat’s APIs is used up for today; what it carries is paused until then.',
+  },
+  'quota.reset': {
+    zh: '微信接口额度已重置，因额度暂停的场景立即恢复。',
+    en: 'The quota was reset: what was paused for want of it goes on at once.',
   },
   'token.failing': {
     zh: '账号令牌连续多次刷新失败；服务会继续重试。',

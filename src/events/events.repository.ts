@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { In, IsNull, LessThan } from 'typeorm';
 
 import { Database, type Tx } from '../database/database.js';
+import { deletePage } from '../database/delete-page.js';
 import { EventPosition, EventRow } from './event.entity.js';
 
 const FEED = 'feed';
@@ -10,6 +11,11 @@ export interface FeedFilter {
   /** A tenant's events; null for everybody's and those of the platform. */
   tenantId: string | null;
   types: readonly string[];
+}
+
+/** Events of one subject stay in order. */
+export function subjectKeyOf(appid: string | null, openid?: string): string {
+  return [appid ?? 'component', openid].filter(Boolean).join('/');
 }
 
 @Injectable()
@@ -99,6 +105,15 @@ export class EventsRepository {
       );
       return rows.length;
     });
+  }
+
+  /** Deletes events of the account, or those about one person of it. @returns how many */
+  eraseAccount(tx: Tx, appid: string, limit: number): Promise<number> {
+    return deletePage(tx, EventRow, { appid }, limit);
+  }
+
+  erasePerson(tx: Tx, appid: string, openid: string, limit: number): Promise<number> {
+    return deletePage(tx, EventRow, { appid, subjectKey: subjectKeyOf(appid, openid) }, limit);
   }
 
   /** When the oldest event that has no place yet was written; null when all have one. */

@@ -4,6 +4,7 @@ import { v7 as uuidV7 } from 'uuid';
 import type { Caller } from '../access/roles.js';
 import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
+import { AccountData } from '../database/account-data.js';
 import { Database, type Tx } from '../database/database.js';
 import { LeasedSchedule } from '../queue/leased-schedule.js';
 import {
@@ -13,7 +14,7 @@ import {
   type EventType,
 } from './event-types.js';
 import type { EventRow } from './event.entity.js';
-import { EventsRepository } from './events.repository.js';
+import { EventsRepository, subjectKeyOf } from './events.repository.js';
 
 /** The feed and everything that is sent goes back so far. */
 const KEPT_DAYS = 7;
@@ -39,10 +40,16 @@ export class EventsService implements OnModuleInit {
     private readonly db: Database,
     private readonly events: EventsRepository,
     private readonly schedule: LeasedSchedule,
+    private readonly accountData: AccountData,
     private readonly clock: Clock,
   ) {}
 
   async onModuleInit(): Promise<void> {
+    this.accountData.register({
+      table: 'event',
+      erase: (tx, appid, limit) => this.events.eraseAccount(tx, appid, limit),
+      erasePerson: (tx, appid, openid, limit) => this.events.erasePerson(tx, appid, openid, limit),
+    });
     await this.db.write((tx) => this.events.insertFeed(tx));
     this.schedule.every('place-events', PLACE_EVERY_SECONDS, () => this.place());
     this.schedule.every('trim-events', TRIM_EVERY_SECONDS, () => this.trim());
@@ -67,7 +74,7 @@ export class EventsService implements OnModuleInit {
       id: uuidV7({ msecs: now.getTime(), seq: this.#serial }),
       type,
       version: EVENT_VERSIONS[type],
-      subjectKey: [appid ?? 'component', openid].filter(Boolean).join('/'),
+      subjectKey: subjectKeyOf(appid, openid),
       tenantId,
       appid,
       payload,

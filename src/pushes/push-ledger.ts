@@ -15,6 +15,7 @@ import { errorFields, Logger } from '../common/logger.js';
 import { fromCursor, type Page, toPage } from '../common/paging.js';
 import { outsideRequest, type RequestContext, runInRequest } from '../common/request-context.js';
 import { STOP_WITHIN_MS } from '../common/stop.js';
+import { AccountData } from '../database/account-data.js';
 import { Database, type Tx } from '../database/database.js';
 import { GroupCommit } from '../database/group-commit.js';
 import { SealedColumns } from '../database/sealed-columns.js';
@@ -60,6 +61,9 @@ const PURGE_SECONDS = 3_600;
 const PURGE_PAGE = 1_000;
 const DAY_MS = 86_400_000;
 
+/** Of the platform's own events, those that are about an account. */
+const KINDS_OF_ACCOUNTS = ['authorized', 'updateauthorized', 'unauthorized'];
+
 /** A push that has been verified. */
 export interface VerifiedPush {
   row: Pick<PushRow, 'id' | 'account' | 'dedupKey' | 'kind' | 'occurredAt' | 'answer'>;
@@ -96,6 +100,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     private readonly secrets: SecretBox,
     private readonly audit: AuditService,
     private readonly sealed: SealedColumns,
+    private readonly accountData: AccountData,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {
@@ -128,6 +133,14 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
       idColumn: 'id',
       column: 'content',
       binding: contentOf,
+    });
+    this.accountData.register({
+      table: 'push',
+      erase: async (tx, appid, limit) => {
+        const erased = await this.pushes.eraseAccount(tx, appid, limit);
+        if (erased < limit) await this.#eraseEventsAbout(tx, appid);
+        return erased;
+      },
     });
     this.schedule.every('sweep-pushes', SWEEP_SECONDS, () => this.sweep());
     this.schedule.every('purge-pushes', PURGE_SECONDS, () => this.purge());
@@ -244,6 +257,19 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     await this.pushes
       .handBack(ids)
       .catch((error: unknown) => this.logger.warn('push.not_handed_back', errorFields(error)));
+  }
+
+  /** The platform's own events name the account inside their sealed content only. There are few of them. */
+  async #eraseEventsAbout(tx: Tx, appid: string): Promise<void> {
+    const rows = await this.pushes.findOfKinds(this.env.component.appid, KINDS_OF_ACCOUNTS, tx);
+    const about = rows.filter(({ id, content }) => {
+      const push = readPush(parseXml(this.secrets.open(content, contentOf(id))));
+      return push !== null && 'appid' in push && push.appid === appid;
+    });
+    await this.pushes.erase(
+      tx,
+      about.map(({ id }) => id),
+    );
   }
 
   async #recordRedrive(tx: Tx, caller: Caller, target: string, detail: object): Promise<void> {

@@ -4,6 +4,7 @@ import { Brackets, In, LessThan, Not } from 'typeorm';
 import { inTime } from '../common/in-time.js';
 import type { Position } from '../common/paging.js';
 import { Database, toSqlTime, type Tx } from '../database/database.js';
+import { deletePage } from '../database/delete-page.js';
 import { LeaseLostError } from '../queue/lease-lost.error.js';
 import { PushRow, type PushState } from './push.entity.js';
 
@@ -195,6 +196,20 @@ export class PushesRepository {
     if (rows.length > 0)
       await this.db.write((tx) => tx.delete(PushRow, { id: In(rows.map((row) => row.id)) }));
     return rows.length;
+  }
+
+  /** Deletes pushes of the account, whatever their state. @returns how many */
+  eraseAccount(tx: Tx, account: string, limit: number): Promise<number> {
+    return deletePage(tx, PushRow, { account }, limit);
+  }
+
+  /** The pushes of these kinds to the account, with their content. */
+  findOfKinds(account: string, kinds: readonly string[], on: Tx): Promise<PushRow[]> {
+    return on.findBy(PushRow, { account, kind: In([...kinds]) });
+  }
+
+  async erase(tx: Tx, ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await tx.delete(PushRow, { id: In([...ids]) });
   }
 
   /** What has not been handled: how many of each state, and since when the oldest of them waits. */

@@ -2,6 +2,7 @@ import {
   type BeforeApplicationShutdown,
   Injectable,
   type OnApplicationBootstrap,
+  type OnModuleInit,
 } from '@nestjs/common';
 import { v7 as uuidV7 } from 'uuid';
 
@@ -13,6 +14,7 @@ import { errorFields, Logger } from '../common/logger.js';
 import { fromCursor, type Page, toPage } from '../common/paging.js';
 import { ProcessRole } from '../common/process-role.js';
 import { STOP_WITHIN_MS } from '../common/stop.js';
+import { AccountData } from '../database/account-data.js';
 import { Database, type Tx } from '../database/database.js';
 import { Heartbeat } from './heartbeat.js';
 import { LeaseLostError } from './lease-lost.error.js';
@@ -54,7 +56,7 @@ export interface NewWork {
  * set aside with its reason when it keeps failing.
  */
 @Injectable()
-export class WorkQueue implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class WorkQueue implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #running = new Map<string, ClaimedWork>();
 
   constructor(
@@ -66,9 +68,17 @@ export class WorkQueue implements OnApplicationBootstrap, BeforeApplicationShutd
     private readonly transport: WorkTransport,
     private readonly heartbeat: Heartbeat,
     private readonly schedule: LeasedSchedule,
+    private readonly accountData: AccountData,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
+
+  onModuleInit(): void {
+    this.accountData.register({
+      table: 'work',
+      erase: (tx, appid, limit) => this.work.eraseAccount(tx, appid, limit),
+    });
+  }
 
   /** Says who does a kind of work. Once for each kind, at start. */
   register<P extends object>(

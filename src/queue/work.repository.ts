@@ -3,6 +3,7 @@ import { Brackets } from 'typeorm';
 
 import type { Position } from '../common/paging.js';
 import { Database, type Tx } from '../database/database.js';
+import { deletePage } from '../database/delete-page.js';
 import { LeaseLostError } from './lease-lost.error.js';
 import { Work, type WorkState } from './work.entity.js';
 
@@ -115,6 +116,11 @@ export class WorkRepository {
       { state: 'ready', attempts: 0, runAt: now, updatedAt: now },
     );
     return affected === 1;
+  }
+
+  /** Deletes work of the account, whatever its state: a holder's later writes change nothing. @returns how many */
+  eraseAccount(tx: Tx, appid: string, limit: number): Promise<number> {
+    return deletePage(tx, Work, { appid }, limit);
   }
 
   /** The newest first; one more than `limit`, to tell whether another page follows. */

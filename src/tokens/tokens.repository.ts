@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Brackets, IsNull, LessThan, Not } from 'typeorm';
 
 import { Database, toSqlTime, type Tx } from '../database/database.js';
+import { deletePage } from '../database/delete-page.js';
 import { TokenHistoryRow } from './token-history.entity.js';
 import type { SealedTokens } from './token-vault.js';
 import { type TokenKind, TokenRow, type TokenState } from './token.entity.js';
@@ -40,8 +41,11 @@ export class TokensRepository {
     return { appid, accessToken: row.access_token, expiresAt };
   }
 
-  findWithRefreshToken(): Promise<TokenRow[]> {
-    return this.db.read.findBy(TokenRow, { refreshToken: Not(IsNull()) });
+  findWithRefreshToken(appid?: string): Promise<TokenRow[]> {
+    return this.db.read.findBy(TokenRow, {
+      refreshToken: Not(IsNull()),
+      ...(appid !== undefined && { appid }),
+    });
   }
 
   /**
@@ -223,6 +227,15 @@ export class TokensRepository {
       order: { id: 'DESC' },
       take: limit,
     });
+  }
+
+  /** Forgets the appid. @returns how many rows went */
+  async erase(tx: Tx, appid: string): Promise<number> {
+    return (await tx.delete(TokenRow, { appid })).affected ?? 0;
+  }
+
+  eraseHistory(tx: Tx, appid: string, limit: number): Promise<number> {
+    return deletePage(tx, TokenHistoryRow, { appid }, limit);
   }
 
   async #endLease(

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 
 import { WechatApiError } from '@app/wechat';
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 
 import { Clock } from '../common/clock.js';
 import { errorFields, Logger } from '../common/logger.js';
+import { AccountData } from '../database/account-data.js';
 import { Database, type Tx } from '../database/database.js';
 import { TokenAnnouncements } from './token-announcements.js';
 import { TokenCache } from './token-cache.js';
@@ -35,7 +36,7 @@ export interface EndingToken {
 
 /** Custody of every token: encrypted at rest, one fresh token for each appid at any time, refreshed once by whoever. */
 @Injectable()
-export class TokensService {
+export class TokensService implements OnModuleInit {
   readonly #reading = new Map<string, Promise<LiveToken | null>>();
   /** When this process last tried to refresh a token in the background. */
   readonly #triedAt = new Map<string, number>();
@@ -48,9 +49,24 @@ export class TokensService {
     private readonly cache: TokenCache,
     private readonly announcements: TokenAnnouncements,
     private readonly sources: TokenSources,
+    private readonly accountData: AccountData,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
+
+  onModuleInit(): void {
+    this.accountData.register({
+      table: 'token',
+      erase: (tx, appid) => {
+        this.db.afterCommit(tx, () => this.#tellChanged(appid));
+        return this.tokens.erase(tx, appid);
+      },
+    });
+    this.accountData.register({
+      table: 'token_history',
+      erase: (tx, appid, limit) => this.tokens.eraseHistory(tx, appid, limit),
+    });
+  }
 
   /** The room that knows how a kind is got says so once, at start. */
   registerSource(kind: TokenKind, source: TokenSource): void {
@@ -172,9 +188,15 @@ export class TokensService {
     this.db.afterCommit(tx, () => this.#tellChanged(appid));
   }
 
-  /** Every account's refresh token with the version it was read at, to compare with WeChat's list. */
-  async readRefreshTokens(): Promise<Map<string, { refreshToken: string; version: number }>> {
-    const rows = await this.tokens.findWithRefreshToken();
+  /**
+   * Refresh tokens with the version they were read at, to compare with WeChat's.
+   *
+   * @param appid only this account's; without it, everybody's
+   */
+  async readRefreshTokens(
+    appid?: string,
+  ): Promise<Map<string, { refreshToken: string; version: number }>> {
+    const rows = await this.tokens.findWithRefreshToken(appid);
     return new Map(
       rows.map((row) => [
         row.appid,

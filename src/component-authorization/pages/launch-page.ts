@@ -1,5 +1,5 @@
 import { html, Html } from '@app/html';
-import { type AccountType, MINIMUM_PERMISSIONS } from '@app/wechat';
+import { type AccountType, MINIMUM_PERMISSIONS, permissionName } from '@app/wechat';
 import QRCode from 'qrcode';
 
 import { inLang, type Lang, type Text } from '../../common/text.js';
@@ -19,6 +19,8 @@ export interface LaunchPageModel {
   /** Only this account may be chosen. */
   onlyAppid: string | null;
   onlyNickname: string | null;
+  /** Only these permission sets are asked for; null for all that the platform needs. */
+  onlyPermissionIds: readonly number[] | null;
   /** WeChat's page with the QR code: works only as a link that shows its referrer. */
   scanUrl: string;
   /** WeChat's page for a phone. */
@@ -48,7 +50,7 @@ export async function renderLaunchPage(model: LaunchPageModel): Promise<string> 
 }
 
 async function asking(model: LaunchPageModel): Promise<Html> {
-  const { lang, form, accountType, onlyAppid, onlyNickname, selfUrl, expiresAt } = model;
+  const { lang, form, onlyAppid, onlyNickname, selfUrl, expiresAt } = model;
   const say = (text: Text): string => inLang(text, lang);
   const ways = [scanWay(model), await phoneWay(model)];
   return html`<p class="lead">${say(T.launchLead)}</p>
@@ -84,8 +86,7 @@ async function asking(model: LaunchPageModel): Promise<Html> {
     </section>
     <section class="card">
       <h2>${say(T.permissionsTitle)}</h2>
-      ${accountType !== 'mini_program' && permissions('official_account', lang)}
-      ${accountType !== 'official_account' && permissions('mini_program', lang)}
+      ${askedPermissions(model)}
     </section>`;
 }
 
@@ -117,16 +118,30 @@ async function phoneWay({ lang, form, phoneUrl, mobileUrl }: LaunchPageModel): P
   </section>`;
 }
 
-function permissions(accountType: AccountType, lang: Lang): Html {
+function askedPermissions({ accountType, onlyPermissionIds, lang }: LaunchPageModel): Html[] {
+  const types = (['official_account', 'mini_program'] as const).filter(
+    (type) => accountType === 'any' || accountType === type,
+  );
+  return types.map((type) => permissions(type, onlyPermissionIds, lang));
+}
+
+function permissions(
+  accountType: AccountType,
+  onlyIds: readonly number[] | null,
+  lang: Lang,
+): Html {
   const title = accountType === 'mini_program' ? T.miniProgram : T.officialAccount;
+  const minimum = MINIMUM_PERMISSIONS[accountType];
+  const purposeOf = (id: number): Text | undefined => minimum.find((set) => set.id === id)?.purpose;
+  const ids = onlyIds ?? minimum.map(({ id }) => id);
   return html`<h3>${inLang(title, lang)}</h3>
     <ul class="permissions">
-      ${MINIMUM_PERMISSIONS[accountType].map(
-        ({ id, name, purpose }) =>
-          html`<li>
-            <span><bdi>${name}</bdi> <span class="soft">#${id}</span></span><span class="soft">${inLang(purpose, lang)}</span>
-          </li>`,
-      )}
+      ${ids.map((id) => {
+        const purpose = purposeOf(id);
+        return html`<li>
+          <span><bdi>${permissionName(id)}</bdi> <span class="soft">#${id}</span></span><span class="soft">${purpose && inLang(purpose, lang)}</span>
+        </li>`;
+      })}
     </ul>`;
 }
 

@@ -12,6 +12,11 @@ export interface PageAccount {
   avatarUrl: string;
   accountType: AccountType;
   missingPermissions: { id: number; name: string }[];
+  /** What the scan has changed of an account that was here before; null where it was not. */
+  permissionChange: {
+    gained: { id: number; name: string }[];
+    lost: { id: number; name: string }[];
+  } | null;
 }
 
 /** A whole document. @param alternateUrl the same page in the other language */
@@ -48,7 +53,7 @@ export function layout(page: {
 
 /** The account with what of the minimum it lacks. */
 export function accountCard(account: PageAccount, lang: Lang): Html {
-  const { nickname, appid, accountType, missingPermissions } = account;
+  const { nickname, appid, accountType, missingPermissions, permissionChange } = account;
   const say = (text: { zh: string; en: string }): string => inLang(text, lang);
   const kind = say(accountType === 'mini_program' ? T.miniProgram : T.officialAccount);
   return html`<div class="account">
@@ -57,17 +62,34 @@ export function accountCard(account: PageAccount, lang: Lang): Html {
         <strong><bdi>${nickname || say(T.unnamed)}</bdi></strong><span class="soft">${kind} · ${appid}</span>
       </div>
     </div>
+    ${permissionChange && changes(permissionChange, lang)}
     ${
       missingPermissions.length === 0
         ? html`<p class="good">${say(T.complete)}</p>`
         : html`<div class="warning">
             <p>${say(T.missing)}</p>
             <ul>
-              ${missingPermissions.map(({ id, name }) => html`<li>${name} <span class="soft">#${id}</span></li>`)}
+              ${permissionItems(missingPermissions)}
             </ul>
             <p>${say(T.missingNext)}</p>
           </div>`
     }`;
+}
+
+function changes({ gained, lost }: NonNullable<PageAccount['permissionChange']>, lang: Lang): Html {
+  if (gained.length + lost.length === 0)
+    return html`<p id="changes" class="soft">${inLang(T.unchanged, lang)}</p>`;
+  const list = (text: { zh: string; en: string }, sets: { id: number; name: string }[]) =>
+    sets.length > 0 &&
+    html`<p>${inLang(text, lang)}</p>
+      <ul>
+        ${permissionItems(sets)}
+      </ul>`;
+  return html`<div id="changes">${list(T.gained, gained)} ${list(T.lost, lost)}</div>`;
+}
+
+function permissionItems(sets: { id: number; name: string }[]): Html[] {
+  return sets.map(({ id, name }) => html`<li>${name} <span class="soft">#${id}</span></li>`);
 }
 
 function avatar({ avatarUrl, nickname }: PageAccount): Html {

@@ -12,6 +12,7 @@ const account: PageAccount = {
   avatarUrl: 'http://wx.qlogo.cn/mmopen/fixture/0',
   accountType: 'official_account',
   missingPermissions: [],
+  permissionChange: null,
 };
 const model: LaunchPageModel = {
   lang: 'zh-CN',
@@ -21,6 +22,7 @@ const model: LaunchPageModel = {
   accountType: 'any',
   onlyAppid: null,
   onlyNickname: null,
+  onlyPermissionIds: null,
   scanUrl: 'https://mp.weixin.qq.com/cgi-bin/componentloginpage?a=1&b=2',
   phoneUrl: 'https://open.weixin.qq.com/wxaopen/safe/bindcomponent?a=1#wechat_redirect',
   expiresAt: new Date('2026-01-01T16:30:00Z'),

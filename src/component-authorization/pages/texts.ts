@@ -63,6 +63,9 @@ export const T = {
   chineseTime: text('（北京时间）', '(Beijing time)'),
   refresh: text('刷新状态', 'Refresh the status'),
   complete: text('所需权限已全部授予。', 'Every permission that is needed was granted.'),
+  unchanged: text('与之前相比，权限没有变化。', 'The permissions are the same as before.'),
+  gained: text('与之前相比，新增权限：', 'Permissions that were added:'),
+  lost: text('与之前相比，减少权限：', 'Permissions that were taken away:'),
   missing: text('还缺少以下权限：', 'These permissions are missing:'),
   missingNext: text(
     '账号已经授权，但在补齐权限前无法启用。请索取新的授权链接，重新扫码并保留全部勾选。',
