@@ -87,7 +87,49 @@ describe('GET /accounts', () => {
   });
 
   it.each([
+    ['-authorizedAt', [6, 5, 4, 3, 2, 1, 0]],
+    ['authorizedAt', [0, 1, 2, 3, 4, 5, 6]],
+    ['nickname', [3, 0, 1, 2, 4, 5, 6]],
+    ['-nickname', [6, 5, 4, 2, 1, 0, 3]],
+  ])('is ordered by %s, and paged in that order', async (sort, expected) => {
+    const wanted = expected.map((n) => appids[n]);
+    expect(await list(`?sort=${sort}`)).toEqual(wanted);
+    const seen: string[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const query: string = `?sort=${sort}&limit=2${cursor && `&cursor=${cursor}`}`;
+      const { body }: { body: List } = await app.api<List>('GET', `/accounts${query}`);
+      seen.push(...body.items.map(({ appid }) => appid));
+      cursor = body.nextCursor;
+    }
+    expect(seen).toEqual(wanted);
+  });
+
+  it('takes no cursor of a list in another order', async () => {
+    const { body } = await app.api<List>('GET', '/accounts?limit=2&sort=nickname');
+    const answer = await app.api('GET', `/accounts?limit=2&cursor=${body.nextCursor}`);
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_query', errors: [{ field: 'cursor' }] },
+    });
+  });
+
+  it('counts the accounts of each state, whatever states the page shows', async () => {
+    const counts = async (query: string, headers?: Record<string, string>): Promise<object> =>
+      (await app.api<{ counts: object }>('GET', `/accounts${query}`, undefined, headers)).body
+        .counts;
+    const none = { unauthorized: 0, reauthorizationRequired: 0, enabled: 0, flagged: 0 };
+    expect(await counts('')).toEqual({ ...none, total: 7, authorized: 7, disabled: 7 });
+    expect(await counts('?state=unauthorized&enabled=true&limit=1')).toEqual(await counts(''));
+    expect(await counts('?accountType=mini_program')).toMatchObject({ total: 3 });
+    expect(await counts('', { 'x-tenant-id': 'brand-b' })).toMatchObject({ total: 1 });
+  });
+
+  it.each([
     ['limit=0', 'limit'],
+    ['sort=principalName', 'sort'],
+    ['flagged=perhaps', 'flagged'],
+    ['accountStatus=odd', 'accountStatus'],
     ['limit=201', 'limit'],
     ['limit=x', 'limit'],
     ['enabled=maybe', 'enabled'],

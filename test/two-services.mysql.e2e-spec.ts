@@ -110,6 +110,30 @@ describe('two services on one database', () => {
     }
   }, 60_000);
 
+  it('reset a quota ten times of thirty that are asked of both at once', async () => {
+    const appid = 'wx00000000000d0000';
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, (_unused, n) =>
+        api<{ code?: string }>(n % 2, 'POST', `/accounts/${appid}/quota-resets`, {}),
+      ),
+    );
+    const count = (status: number): number =>
+      answers.filter((answer) => answer.status === status).length;
+    expect([count(201), count(409)]).toEqual([10, 20]);
+    expect(sandbox.callsTo('/cgi-bin/clear_quota')).toBe(10);
+    const month = Object.values(sandbox.account(appid).resets);
+    expect(month).toEqual([10]);
+    const { body: list } = await api<{ used: number; resets: { outcome: string }[] }>(
+      1,
+      'GET',
+      `/accounts/${appid}/quota-resets`,
+    );
+    expect(list.used).toBe(10);
+    expect(list.resets.map(({ outcome }) => outcome)).toEqual(
+      Array.from({ length: 10 }, () => 'succeeded'),
+    );
+  });
+
   it('keep a push that reaches both at once only once', async () => {
     const before = services.map(({ service }) => service.output.split('"isNew":true').length);
     const fields = { InfoType: 'notify_3rd_wxa_auth', CreateTime: 1767225600 };

@@ -1,9 +1,8 @@
-import type { ApiQuota } from '@app/wechat';
+import { adviceFor, type ApiQuota } from '@app/wechat';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { Length, Matches } from 'class-validator';
+import { Matches, MaxLength } from 'class-validator';
 
 import { inLang, type Lang, type Text } from '../../common/text.js';
-import { adviceFor } from '@app/wechat';
 import type { QuotaReset } from './quota.entity.js';
 import type { Budget, ResetWithBudget } from './quota-resets.service.js';
 import { TIME_ZONE } from './shanghai-time.js';
@@ -14,7 +13,7 @@ export class QuotaQueryDto {
     description:
       '微信接口路径，以 / 开头，不含域名与参数 / Path of WeChat’s API, without host and query',
   })
-  @Length(2, 128)
+  @MaxLength(128)
   @Matches(/^\/[A-Za-z0-9_/.-]+$/)
   path: string;
 }

@@ -25,7 +25,9 @@ export class QuotaRepository {
     saidBefore: Date,
   ): Promise<boolean> {
     const row: QuotaBudget = { appid, month, used: 0, exhaustedAt: null };
-    await tx.createQueryBuilder().insert().into(QuotaBudget).values(row).orIgnore().execute();
+    const insert = tx.createQueryBuilder().insert().into(QuotaBudget).values(row);
+    // Written over with what stands there, and so locked at once: many that only share it would wait for each other.
+    await insert.orUpdate(['month'], ['appid', 'month']).execute();
     const { affected } = await tx
       .createQueryBuilder()
       .update(QuotaBudget)

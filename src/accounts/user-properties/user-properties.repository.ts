@@ -18,12 +18,8 @@ export class UserPropertiesRepository {
   async lock(tx: Tx, tenantId: string): Promise<void> {
     const row: UserPropertyCatalogue = { tenantId, replacedAt: null };
     const insert = tx.createQueryBuilder().insert().into(UserPropertyCatalogue).values(row);
-    await insert.orIgnore().execute();
-    if (this.db.isSqlite) return;
-    await tx.findOneOrFail(UserPropertyCatalogue, {
-      where: { tenantId },
-      lock: { mode: 'pessimistic_write' },
-    });
+    // Writes over the row what stands there: that takes its lock, whether it was there or not.
+    await insert.orUpdate(['tenant_id'], ['tenant_id']).execute();
   }
 
   /** @param tx reads what is there now, not what was when the transaction began to read */

@@ -1,0 +1,303 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { getDataSourceToken } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+
+import { AccountDeletion } from '../src/accounts/account-deletion.service.js';
+import { AccountData } from '../src/database/account-data.js';
+import { Database } from '../src/database/database.js';
+import { EventsService } from '../src/events/events.service.js';
+import { TokensService } from '../src/tokens/tokens.service.js';
+import { type Answer, COMPONENT, startApp, type TestApp } from './app.js';
+import { authorizationOf, begin, getAccount } from './helpers.js';
+import { until } from './until.js';
+
+const INFO = '/cgi-bin/component/api_get_authorizer_info';
+
+let app: TestApp;
+let serial = 0;
+
+beforeAll(async () => {
+  app = await startApp();
+});
+afterEach(() => app.sandbox.faults.clear());
+afterAll(() => app.stop());
+
+const newAppid = (): string => `wx${(0xde1e7e00000 + ++serial).toString(16).padStart(16, '0')}`;
+
+async function authorize(appid: string, tenant = 'default'): Promise<void> {
+  const asked = { accountType: 'any', openidProperty: `wx_${appid}` };
+  const { preAuthCode } = await begin(app, asked, tenant);
+  await app.sandbox.authorize({ appid, preAuthCode }).pushed;
+  await app.settled();
+}
+
+/** An account that has been used for everything there is, so that every table holds something of it. */
+async function used(tenant = 'default'): Promise<string> {
+  const appid = newAppid();
+  app.sandbox.addAccount({
+    appid,
+    nickname: `删除${serial}`,
+    headImg: `/mmopen/${appid}/0`,
+    qrcodeUrl: `/mmbiz_png/${appid}/0`,
+  });
+  await authorize(appid, tenant);
+  await until(async () => (await rowsOf('account_picture', appid)) === 2);
+  await app.api('POST', `/accounts/${appid}/enable`);
+  await app.sandbox.pushMessage(appid, { MsgType: 'text', Content: '你好' });
+  await app.api('POST', `/accounts/${appid}/quota-resets`);
+  const path = '/cgi-bin/message/template/send';
+  app.sandbox.account(appid).usage[path] = 100_000;
+  await app.api('GET', `/accounts/${appid}/quota?path=${path}`);
+  await app.api('POST', `/accounts/${appid}/reauthorizations`, {});
+  await app.settled();
+  return appid;
+}
+
+async function cancel(appid: string): Promise<void> {
+  app.clock.advance(60_000);
+  await app.sandbox.cancel(appid).pushed;
+  await app.settled();
+}
+
+const remove = (appid: string, query = `?confirm=${appid}`): Promise<Answer<{ code: string }>> =>
+  app.api<{ code: string }>('DELETE', `/accounts/${appid}${query}`);
+
+const source = (): DataSource => app.app.get<DataSource>(getDataSourceToken());
+
+/** The tables with the columns that name an account. */
+function accountColumns(): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { tableName, columns } of source().entityMetadatas) {
+    const names = columns
+      .map(({ databaseName }) => databaseName)
+      .filter((name) => /(?:^|_)appid$/.test(name) || (tableName === 'push' && name === 'account'));
+    if (names.length > 0) found.set(tableName, names);
+  }
+  return found;
+}
+
+async function rowsOf(table: string, appid: string): Promise<number> {
+  const columns = accountColumns().get(table) ?? [];
+  const where = columns.map((column) => `${column} = ?`).join(' OR ');
+  const [row] = await app.app.get(Database).read.query<{ n: number | string }[]>(
+    `SELECT COUNT(*) AS n FROM ${table} WHERE ${where}`,
+    columns.map(() => appid),
+  );
+  return Number(row?.n);
+}
+
+/** Everything in the database that says the word, by table. */
+async function mentions(word: string): Promise<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (const { tableName, target } of source().entityMetadatas) {
+    const rows = await app.app.get(Database).read.find(target);
+    const count = rows.filter((row) => JSON.stringify(row).includes(word)).length;
+    if (count > 0) found[tableName] = count;
+  }
+  return found;
+}
+
+/** These keep something of a deleted account, on purpose. */
+const KEPT = ['quota_budget'];
+/** These name the platform itself. */
+const OF_THE_PLATFORM = ['component_ticket'];
+
+describe('the registry', () => {
+  it('has every table with a column for an appid, each with a way to erase it', () => {
+    const registered = app.app
+      .get(AccountData)
+      .all()
+      .map(({ table }) => table);
+    const tables = [...accountColumns().keys()].filter(
+      (table) => !KEPT.includes(table) && !OF_THE_PLATFORM.includes(table),
+    );
+    expect(registered.toSorted()).toEqual(tables.toSorted());
+  });
+
+  it('would find a table that nobody has registered', () => {
+    expect(accountColumns().get('account')).toEqual(['appid']);
+    expect(accountColumns().get('authorization')).toEqual(['only_appid', 'appid']);
+    expect(accountColumns().size).toBeGreaterThan(8);
+  });
+
+  it('refuses a table that is registered already', () => {
+    const [known] = app.app.get(AccountData).all();
+    expect(() => known && app.app.get(AccountData).register(known)).toThrow('registered already');
+  });
+});
+
+describe('DELETE /accounts/{appid}', () => {
+  it('leaves nothing but the audit rows, the month’s resets and the event of its end', async () => {
+    const appid = await used();
+    const empty: string[] = [];
+    for (const table of accountColumns().keys())
+      if ((await rowsOf(table, appid)) === 0) empty.push(table);
+    // What was work for it has been done by now.
+    expect(empty.filter((table) => table !== 'work')).toEqual(OF_THE_PLATFORM);
+    await cancel(appid);
+    expect((await remove(appid)).status).toBe(204);
+
+    expect(await getAccount(app, appid)).toBeNull();
+    const left = await mentions(appid);
+    expect(Object.keys(left).toSorted()).toEqual(['audit_entry', 'event', 'quota_budget']);
+    expect(left['event']).toBe(1);
+    const events = await app.api<{ items: { type: string; appid: string; data: object }[] }>(
+      'GET',
+      '/events?type=account.deleted',
+    );
+    expect(events.body.items.filter((event) => event.appid === appid)).toMatchObject([
+      { data: { appid, accountType: 'official_account' } },
+    ]);
+    const { body: log } = await app.api<{ items: { action: string }[] }>(
+      'GET',
+      `/audit-log?target=${appid}`,
+    );
+    expect(log.items[0]?.action).toBe('account.deleted');
+    expect(log.items.length).toBeGreaterThan(5);
+    expect((await remove(appid)).status).toBe(404);
+  });
+
+  it('forgets the pushes of the platform that name it, which only their sealed content says', async () => {
+    const appid = await used();
+    await cancel(appid);
+    const events = async (): Promise<number> => {
+      const all = await app.api<{ items: { kind: string }[] }>(
+        'GET',
+        `/pushes?account=${COMPONENT.appid}&limit=200`,
+      );
+      return all.body.items.filter(({ kind }) => kind.endsWith('authorized')).length;
+    };
+    const before = await events();
+    await remove(appid);
+    expect(await events()).toBe(before - 2);
+  });
+
+  it('takes a new authorization as the first one, but for the month’s resets', async () => {
+    const appid = await used();
+    for (let n = 1; n < 10; n++) await app.api('POST', `/accounts/${appid}/quota-resets`);
+    await cancel(appid);
+    await remove(appid);
+    app.clock.advance(60_000);
+    await authorize(appid);
+    expect(await getAccount(app, appid)).toMatchObject({
+      enabled: false,
+      authorization: { state: 'authorized' },
+    });
+    const resets = await app.api<{ used: number; resets: object[] }>(
+      'GET',
+      `/accounts/${appid}/quota-resets`,
+    );
+    expect(resets.body).toMatchObject({ used: 10, remaining: 0, resets: [] });
+    expect(await app.api('POST', `/accounts/${appid}/quota-resets`)).toMatchObject({
+      status: 409,
+      body: { code: 'quota_reset_budget_exhausted' },
+    });
+    expect(await app.app.get(TokensService).getToken(appid)).toMatch(/^71_/);
+  });
+
+  it('wants the appid once more', async () => {
+    const appid = await used();
+    await cancel(appid);
+    for (const query of ['', '?confirm=', '?confirm=wx0', `?confirm=${appid}x`])
+      expect(await remove(appid, query)).toMatchObject({
+        status: 422,
+        body: { code: 'confirmation_mismatch' },
+      });
+    expect(await getAccount(app, appid)).not.toBeNull();
+  });
+
+  it('is refused until WeChat says that the authorization has ended', async () => {
+    const appid = await used();
+    expect(await remove(appid)).toMatchObject({
+      status: 409,
+      body: { code: 'account_still_authorized' },
+    });
+    expect((await getAccount(app, appid))?.enabled).toBe(true);
+  });
+
+  it('believes WeChat rather than what we hold: an end without an event', async () => {
+    const appid = await used();
+    app.clock.advance(60_000);
+    app.sandbox.cancel(appid, { push: false });
+    expect((await remove(appid)).status).toBe(204);
+    expect(await getAccount(app, appid)).toBeNull();
+  });
+
+  it('believes WeChat rather than what we hold: a new authorization without an event', async () => {
+    const appid = await used();
+    await cancel(appid);
+    app.sandbox.authorize({ appid, preAuthCode: null, push: false });
+    expect(await remove(appid)).toMatchObject({
+      status: 409,
+      body: { code: 'account_still_authorized' },
+    });
+  });
+
+  it('needs no WeChat where the end is known, and does without nothing where it is not', async () => {
+    const [ended, live] = [await used(), await used()];
+    await cancel(ended);
+    app.sandbox.faults.add({ path: INFO, kind: 'reset', times: 10 });
+    expect((await remove(ended)).status).toBe(204);
+    expect(await remove(live)).toMatchObject({ status: 504 });
+    expect((await getAccount(app, live))?.enabled).toBe(true);
+  });
+
+  it('removes page after page where there is much', async () => {
+    const appid = await used();
+    await cancel(appid);
+    const events = app.app.get(EventsService);
+    await app.app.get(Database).write(async (tx) => {
+      for (let n = 0; n < 1_200; n++)
+        await events.emit(
+          tx,
+          'quota.reset',
+          { tenantId: 'default', appid },
+          { appid, resetId: String(n) },
+        );
+    });
+    expect((await remove(appid)).status).toBe(204);
+    expect(await rowsOf('event', appid)).toBe(1);
+  });
+
+  it('of two at once, one deletes it', async () => {
+    const appid = await used();
+    await cancel(appid);
+    const answers = await Promise.all([remove(appid), remove(appid)]);
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([204, 404]);
+  });
+
+  it("is an owner's, in the tenant that the owner names", async () => {
+    const appid = await used('brand-delete');
+    await cancel(appid);
+    const path = `/accounts/${appid}?confirm=${appid}`;
+    const admin = await authorizationOf(app, 'admin', 'brand-delete');
+    expect((await app.api('DELETE', path, undefined, admin)).status).toBe(403);
+    const elsewhere = { 'x-tenant-id': 'brand-other' };
+    expect((await app.api('DELETE', path, undefined, elsewhere)).status).toBe(404);
+    const here = { 'x-tenant-id': 'brand-delete' };
+    expect((await app.api('DELETE', path, undefined, here)).status).toBe(204);
+  });
+});
+
+describe('erasing a person', () => {
+  it('removes what is about that one and leaves the others', async () => {
+    const appid = await used();
+    const events = app.app.get(EventsService);
+    const emit = (openid: string): Promise<void> =>
+      app.app
+        .get(Database)
+        .write((tx) =>
+          events.emit(
+            tx,
+            'quota.reset',
+            { tenantId: 'default', appid, openid },
+            { appid, resetId: openid },
+          ),
+        );
+    await emit('oGone');
+    await emit('oStays');
+    await app.app.get(AccountDeletion).erasePerson(appid, 'oGone');
+    expect(await mentions('oGone')).toEqual({});
+    expect(await mentions('oStays')).toEqual({ event: 1 });
+  });
+});
