@@ -24,6 +24,7 @@ The WeChat channel: authorize official accounts and mini-programs, and act in th
 2. \`GET /api/v1/component\` 查看要填到微信控制台的地址。 shows the addresses to enter in WeChat's console.
 3. \`POST /api/v1/authorizations\` 得到授权页地址，交给账号管理员扫码。 answers the page on which an account's administrator scans.
 4. \`GET /api/v1/accounts\` 查看已授权的账号。 lists the accounts.
+5. \`PUT …/openid-property\` 选择存放 OpenID 的属性，\`POST …/enable\` 启用；未通过的检查会说明如何处理。 choose where openids are and switch the account on; a check that fails says what to do.
 
 错误以 RFC 9457 表示，默认中文；\`Accept-Language: en\` 得到英文。
 Errors follow RFC 9457, in Chinese by default and in English with \`Accept-Language: en\`.

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import Sqlite from 'better-sqlite3';
 
 import { Canary, decoded } from './canary.js';
 
@@ -13,12 +12,7 @@ let canary: Canary;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'channel-canary-'));
   canary = await Canary.start(`sqlite:${join(folder, 'channel.sqlite')}`, {}, folder);
-  await canary.walk(() => {
-    const file = new Sqlite(join(folder, 'channel.sqlite'));
-    file.exec('UPDATE account SET enabled = 1');
-    file.close();
-    return Promise.resolve();
-  });
+  await canary.walk();
 }, 60_000);
 afterAll(async () => {
   await canary.stop();

@@ -28,9 +28,7 @@ beforeAll(async () => {
   canary = await Canary.start(database.url, { REDIS_URL: redisUrl });
   ({ program: worker } = await startProgram('src/worker.js', canary.processEnv));
   view = await openView(database.url);
-  await canary.walk(async () => {
-    await view.query('UPDATE account SET enabled = 1');
-  });
+  await canary.walk();
   monitor.disconnect();
 }, 90_000);
 afterAll(async () => {

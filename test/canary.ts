@@ -78,12 +78,11 @@ export class Canary {
     return text;
   }
 
-  /** @param enable switches every account on, which the API cannot do yet */
-  async walk(enable: () => Promise<void>): Promise<void> {
+  async walk(): Promise<void> {
     await this.#meetFaults();
     await this.#authorize();
     await this.#administrate();
-    await enable();
+    await this.#enable();
     // A process remembers for a moment that an account was switched off.
     await until(async () => {
       await this.sandbox.pushMessage(SERVICE_ACCOUNT, {
@@ -94,6 +93,8 @@ export class Canary {
     });
     await this.sandbox.cancel(SERVICE_ACCOUNT).pushed;
     await until(async () => (await this.ask('/api/v1/events')).includes('account.unauthorized'));
+    const account = `/api/v1/accounts/${SERVICE_ACCOUNT}`;
+    await this.ask(`${account}?confirm=${SERVICE_ACCOUNT}`, { method: 'DELETE' });
     for (const path of ['work', 'audit-log', 'audit-log/verification', 'key-rotations', 'api-keys'])
       await this.ask(`/api/v1/${path}`);
     await this.ask('/metrics');
@@ -184,6 +185,26 @@ export class Canary {
     await until(async () =>
       (await this.ask(`/api/v1/accounts/${SERVICE_ACCOUNT}`)).includes('"missingPermissions":[{'),
     );
+  }
+
+  async #enable(): Promise<void> {
+    const account = `/api/v1/accounts/${SERVICE_ACCOUNT}`;
+    const post = { method: 'POST', body: '{}' };
+    await this.ask(`${account}/enable`, post);
+    const { launchUrl } = JSON.parse(await this.ask(`${account}/reauthorizations`, post)) as {
+      launchUrl: string;
+    };
+    await fetch(`${this.url}${new URL(launchUrl).pathname}`);
+    await this.sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: null }).pushed;
+    const property = '{"property":"wx_openid_canary"}';
+    await this.ask(`${account}/openid-property`, { method: 'PUT', body: property });
+    await this.ask(`${account}/enable-checks`);
+    await until(async () => (await this.ask(`${account}/enable`, post)).includes('"enabled":true'));
+    await this.ask(`${account}/quota?path=/cgi-bin/message/custom/send`);
+    this.sandbox.faults.add({ path: '/cgi-bin/clear_quota', kind: 'lost_answer' });
+    await this.ask(`${account}/quota-resets`, post);
+    await this.ask(`${account}/quota-resets`, post);
+    await this.ask(`${account}/quota-resets`);
   }
 
   async #administrate(): Promise<void> {

@@ -300,4 +300,16 @@ describe('erasing a person', () => {
     expect(await mentions('oGone')).toEqual({});
     expect(await mentions('oStays')).toEqual({ event: 1 });
   });
+
+  it('forgets the messages of that one, which only their sealed content tells apart', async () => {
+    const appid = await used();
+    const say = (openid: string): Promise<unknown> =>
+      app.sandbox.pushMessage(appid, { FromUserName: openid, MsgType: 'text', Content: 'hi' });
+    for (let n = 0; n < 3; n++) await say('oGone');
+    await say('oStays');
+    await app.settled();
+    const before = await rowsOf('push', appid);
+    await app.app.get(AccountDeletion).erasePerson(appid, 'oGone');
+    expect(await rowsOf('push', appid)).toBe(before - 3);
+  });
 });

@@ -6,6 +6,7 @@ import { type AccountBody, authorizationOf, begin, getAccount } from './helpers.
 import { until } from './until.js';
 
 const INFO = '/cgi-bin/component/api_get_authorizer_info';
+const TOKEN = '/cgi-bin/component/api_authorizer_token';
 const FULL = [1, 2, 3, 7, 8, 11, 15];
 
 interface Check {
@@ -514,6 +515,29 @@ describe('an enabled account', () => {
     change(appid, { accountStatus: 1 });
     await refresh();
     expect((await getAccount(app, appid))?.enabled).toBe(false);
+  });
+
+  it('whose credentials WeChat no longer takes stays on and is flagged', async () => {
+    const appid = await authorized();
+    await enable(appid);
+    app.clock.advance(3 * 3_600_000);
+    await app.sandbox.pushTicket();
+    const refused = { kind: 'errcode' as const, times: 20 };
+    app.sandbox.faults.add({ path: TOKEN, errcode: 61023, ...refused });
+    app.sandbox.faults.add({ path: INFO, errcode: 61003, ...refused });
+    const quota = `/accounts/${appid}/quota?path=/cgi-bin/message/custom/send`;
+    expect((await app.api('GET', quota)).body).toMatchObject({ code: 'reauthorization_required' });
+    expect(await getAccount(app, appid)).toMatchObject({
+      enabled: true,
+      flaggedAt: app.clock.now().toISOString(),
+      authorization: { state: 'reauthorization_required' },
+      failingChecks: [{ check: 'authorization', detail: '微信不再接受该账号的授权凭据。' }],
+    });
+    const told = (await eventsOf(appid)).at(-1);
+    expect(told).toMatchObject({
+      type: 'account.unauthorized',
+      data: { state: 'reauthorization_required' },
+    });
   });
 
   it('that is unauthorized is switched off by itself', async () => {

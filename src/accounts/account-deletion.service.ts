@@ -53,16 +53,9 @@ export class AccountDeletion {
     this.logger.info('account.deleted', { appid, by: caller.name });
   }
 
-  /**
-   * Removes what is about one person, as WeChat demands when somebody has unfollowed an account. Its own rows stay.
-   */
+  /** Removes what is about one person, as WeChat demands when somebody has unfollowed an account. The rest stays. */
   async erasePerson(appid: string, openid: string): Promise<void> {
-    for (const { erasePerson } of this.accountData.all()) {
-      if (!erasePerson) continue;
-      const page = (): Promise<number> =>
-        this.db.write((tx) => erasePerson(tx, appid, openid, PAGE));
-      while ((await page()) >= PAGE);
-    }
+    for (const { erasePerson } of this.accountData.all()) await erasePerson?.(appid, openid);
   }
 
   /** Whatever we believe, WeChat is asked; only when it has told us of the end before, its silence is no obstacle. */

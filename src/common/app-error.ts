@@ -129,14 +129,6 @@ export const PROBLEMS = {
       en: 'Do what `fix` of each of the `checks` says, and enable it again.',
     },
   },
-  account_disabled: {
-    status: 409,
-    title: { zh: '账号未启用', en: 'The account is not switched on' },
-    detail: {
-      zh: '请查看 GET /api/v1/accounts/{appid}/enable-checks，处理后用 POST …/enable 启用。',
-      en: 'See GET /api/v1/accounts/{appid}/enable-checks, put right what it names, and switch it on with POST …/enable.',
-    },
-  },
   account_enabled: {
     status: 409,
     title: { zh: '账号已启用', en: 'The account is switched on' },

@@ -12,8 +12,8 @@ export interface AccountTable {
    */
   erase: (tx: Tx, appid: string, limit: number) => Promise<number>;
 
-  /** Likewise for what is about one person. Left out where nothing is. */
-  erasePerson?: (tx: Tx, appid: string, openid: string, limit: number) => Promise<number>;
+  /** Removes what is about one person of the account, in as many transactions as it takes. Left out where nothing is. */
+  erasePerson?: (appid: string, openid: string) => Promise<void>;
 }
 
 /**

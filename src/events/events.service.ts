@@ -48,7 +48,11 @@ export class EventsService implements OnModuleInit {
     this.accountData.register({
       table: 'event',
       erase: (tx, appid, limit) => this.events.eraseAccount(tx, appid, limit),
-      erasePerson: (tx, appid, openid, limit) => this.events.erasePerson(tx, appid, openid, limit),
+      erasePerson: async (appid, openid) => {
+        const page = (): Promise<number> =>
+          this.db.write((tx) => this.events.erasePerson(tx, appid, openid, PAGE));
+        while ((await page()) === PAGE);
+      },
     });
     await this.db.write((tx) => this.events.insertFeed(tx));
     this.schedule.every('place-events', PLACE_EVERY_SECONDS, () => this.place());

@@ -141,6 +141,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
         if (erased < limit) await this.#eraseEventsAbout(tx, appid);
         return erased;
       },
+      erasePerson: (appid, openid) => this.#erasePerson(appid, openid),
     });
     this.schedule.every('sweep-pushes', SWEEP_SECONDS, () => this.sweep());
     this.schedule.every('purge-pushes', PURGE_SECONDS, () => this.purge());
@@ -262,14 +263,34 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
   /** The platform's own events name the account inside their sealed content only. There are few of them. */
   async #eraseEventsAbout(tx: Tx, appid: string): Promise<void> {
     const rows = await this.pushes.findOfKinds(this.env.component.appid, KINDS_OF_ACCOUNTS, tx);
-    const about = rows.filter(({ id, content }) => {
-      const push = readPush(parseXml(this.secrets.open(content, contentOf(id))));
+    const about = rows.filter((row) => {
+      const push = this.#open(row);
       return push !== null && 'appid' in push && push.appid === appid;
     });
     await this.pushes.erase(
       tx,
       about.map(({ id }) => id),
     );
+  }
+
+  /** Who has sent a push stands in its sealed content only: each of the account's is looked into. */
+  async #erasePerson(appid: string, openid: string): Promise<void> {
+    for (let after = ''; ;) {
+      const rows = await this.pushes.findOf(appid, after, PURGE_PAGE);
+      const about = rows.filter((row) => {
+        const push = this.#open(row);
+        return push !== null && 'fromUserName' in push && push.fromUserName === openid;
+      });
+      const ids = about.map(({ id }) => id);
+      await this.db.write((tx) => this.pushes.erase(tx, ids));
+      const last = rows.at(-1);
+      if (!last || rows.length < PURGE_PAGE) return;
+      after = last.id;
+    }
+  }
+
+  #open({ id, content }: Pick<PushRow, 'id' | 'content'>): Push | null {
+    return readPush(parseXml(this.secrets.open(content, contentOf(id))));
   }
 
   async #recordRedrive(tx: Tx, caller: Caller, target: string, detail: object): Promise<void> {
@@ -289,8 +310,9 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     this.#start(row, () => this.#read(row));
   }
 
-  async #read({ id, account, kind, content }: PushRow): Promise<Subject> {
-    const push = readPush(parseXml(this.secrets.open(content, contentOf(id))));
+  async #read(row: PushRow): Promise<Subject> {
+    const { account, kind } = row;
+    const push = this.#open(row);
     const own = await this.accounts.find(account);
     return { push, handler: own?.handler ?? this.handlers.find(kind) };
   }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Brackets, In, LessThan, Not } from 'typeorm';
+import { Brackets, In, LessThan, MoreThan, Not } from 'typeorm';
 
 import { inTime } from '../common/in-time.js';
 import type { Position } from '../common/paging.js';
@@ -206,6 +206,15 @@ export class PushesRepository {
   /** The pushes of these kinds to the account, with their content. */
   findOfKinds(account: string, kinds: readonly string[], on: Tx): Promise<PushRow[]> {
     return on.findBy(PushRow, { account, kind: In([...kinds]) });
+  }
+
+  /** The account's pushes behind the id, in the order of their ids. */
+  findOf(account: string, after: string, limit: number): Promise<PushRow[]> {
+    return this.db.read.find(PushRow, {
+      where: { account, id: MoreThan(after) },
+      order: { id: 'ASC' },
+      take: limit,
+    });
   }
 
   async erase(tx: Tx, ids: readonly string[]): Promise<void> {

@@ -18,9 +18,10 @@ interface Page {
 }
 
 /**
- * Walks one authorization as a person's browser does: launch page, scan page, account, permissions, back to us.
+ * Walks one authorization as a person's browser does: launch page, scan page, account, permissions, back to us; then
+ * switches the account on, as an admin does.
  *
- * @returns the account's appid, which then stands in the list as authorized
+ * @returns the account's appid, which then stands in the list as authorized and enabled
  * @throws WalkError naming the step that failed
  */
 export async function walkAuthorization(
@@ -56,7 +57,22 @@ export async function walkAuthorization(
   if (listed?.authorization.state !== 'authorized')
     throw new WalkError('accounts: it is not in the list');
   onStep(`账号已在列表中 the account is in the list: ${listed.nickname} ${listed.appid}`);
+  await enable(walker, listed.appid);
   return listed.appid;
+}
+
+/** Chooses the proposed OpenID property, and switches the account on. */
+async function enable(walker: Walker, appid: string): Promise<void> {
+  const account = await callApi(walker, 'GET', `/accounts/${appid}`);
+  const suggested = account['suggestedOpenidProperty'] as { name: string } | null;
+  const property = suggested?.name ?? String(account['openidProperty']);
+  await callApi(walker, 'PUT', `/accounts/${appid}/openid-property`, { property });
+  walker.onStep(`设置 OpenID 属性 chose the OpenID property: ${property}`);
+  const { scenes } = (await callApi(walker, 'POST', `/accounts/${appid}/enable`)) as {
+    scenes?: { scene: string; available: boolean }[];
+  };
+  const available = scenes?.filter((scene) => scene.available).map(({ scene }) => scene) ?? [];
+  walker.onStep(`账号已启用，可用场景 switched on, with the scenes: ${available.join(', ')}`);
 }
 
 /** Calls the service's API. @throws WalkError with the status and the code of a refusal */
