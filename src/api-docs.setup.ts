@@ -64,6 +64,8 @@ export function setUpApiDocs(app: NestFastifyApplication): void {
       persistAuthorization: true,
       displayRequestDuration: true,
       tryItOutEnabled: true,
+      // The list of all shapes would be longer than that of the calls.
+      defaultModelsExpandDepth: 0,
     },
   });
 }

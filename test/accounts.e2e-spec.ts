@@ -169,7 +169,7 @@ describe('GET /accounts', () => {
       permissions: expect.any(Array),
       missingPermissions: [],
       openidProperty: null,
-      suggestedOpenidProperty: { name: 'wx_openid_gh_000000000000', inCatalogue: true },
+      suggestedOpenidProperty: { name: 'wx_openid_gh_000000000000', inCatalogue: false },
       enabled: false,
       flaggedAt: null,
       failingChecks: [expect.objectContaining({ check: 'openid_property' })],

@@ -317,7 +317,7 @@ describe('the suggestion for an account without a property', () => {
     const appid = await authorized(newTenant(), { alias: 'Example-Flowers' });
     expect(await suggestionOf(appid)).toEqual({
       name: 'wx_openid_example_flowers',
-      inCatalogue: true,
+      inCatalogue: false,
     });
   });
 

@@ -188,7 +188,7 @@ export class SuggestedPropertyDto {
   @ApiProperty({
     example: true,
     description:
-      '是否已在属性目录中；否则需先在营销平台创建 / Whether the catalogue has it; else it has to be made at the marketing platform first',
+      '是否已在属性目录中；否则营销平台须先有此属性 / Whether the catalogue has it; else the marketing platform has to have it first',
   })
   inCatalogue: boolean;
 }

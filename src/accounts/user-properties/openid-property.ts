@@ -13,7 +13,7 @@ export function isText(dataType: string): boolean {
 /** A property to propose for an account. */
 export interface Suggestion {
   name: string;
-  /** False: it has to be made at the marketing platform first. */
+  /** False: the marketing platform has to have it first, and where there is a catalogue, that too. */
   inCatalogue: boolean;
 }
 
@@ -43,8 +43,7 @@ export function suggestProperty(
   const isTaken = taken.has(wanted) || catalogue.some(({ name }) => name === wanted);
   return {
     name: isTaken ? `wx_openid_${toWord(account.appid)}` : wanted,
-    // Without a catalogue any name will do.
-    inCatalogue: catalogue.length === 0,
+    inCatalogue: false,
   };
 }
 

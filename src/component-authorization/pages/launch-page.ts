@@ -85,7 +85,7 @@ async function asking(model: LaunchPageModel): Promise<Html> {
         </p></noscript>
     </section>
     <section class="card">
-      <h2>${say(T.permissionsTitle)}</h2>
+      <h2>${say(model.onlyPermissionIds ? T.onlyPermissionsTitle : T.permissionsTitle)}</h2>
       ${askedPermissions(model)}
     </section>`;
 }

@@ -31,6 +31,7 @@ export const T = {
     ),
   ],
   permissionsTitle: text('将请求的最低权限', 'The permissions that are needed'),
+  onlyPermissionsTitle: text('本次只请求以下权限', 'Only these permissions are asked for'),
   officialAccount: text('公众号', 'Official account'),
   miniProgram: text('小程序', 'Mini-program'),
   scanTitle: text('在电脑上授权', 'On a computer'),
