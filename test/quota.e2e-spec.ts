@@ -60,6 +60,24 @@ const asked = (appid: string, path = CLEAR): number =>
     (entry) => entry.path === path && (entry.body as { appid?: string }).appid === appid,
   ).length;
 
+/** At another moment than the other tests: an app of its own, with an account to reset. */
+async function at(
+  now: string,
+  test: (fresh: TestApp, once: () => Promise<Answer<Made>>) => Promise<void>,
+): Promise<void> {
+  const fresh = await startApp({ now });
+  try {
+    const appid = 'wx90a7a00000000000';
+    fresh.sandbox.addAccount({ appid });
+    const { preAuthCode } = await begin(fresh, { accountType: 'any' });
+    await fresh.sandbox.authorize({ appid, preAuthCode }).pushed;
+    await fresh.settled();
+    await test(fresh, () => fresh.api<Made>('POST', `/accounts/${appid}/quota-resets`));
+  } finally {
+    await fresh.stop();
+  }
+}
+
 async function auditOf(
   target: string,
 ): Promise<{ action: string; outcome: string; detail: object }[]> {
@@ -187,44 +205,24 @@ describe('POST /accounts/{appid}/quota-resets', () => {
   });
 
   it('begins anew at midnight in Shanghai', async () => {
-    const fresh = await startApp({ now: '2026-01-31T15:30:00Z' });
-    try {
-      const appid = 'wx90a7a00000000000';
-      fresh.sandbox.addAccount({ appid });
-      const { preAuthCode } = await begin(fresh, { accountType: 'any' });
-      await fresh.sandbox.authorize({ appid, preAuthCode }).pushed;
-      await fresh.settled();
-      const once = (): Promise<Answer<Made>> =>
-        fresh.api<Made>('POST', `/accounts/${appid}/quota-resets`);
+    await at('2026-01-31T15:30:00Z', async (fresh, once) => {
       for (let n = 0; n < 10; n++) expect((await once()).body.month).toBe('2026-01');
       expect((await once()).status).toBe(409);
       fresh.clock.advance(29 * 60_000);
       expect((await once()).status).toBe(409);
       fresh.clock.advance(60_000);
       expect(await once()).toMatchObject({ status: 201, body: { month: '2026-02', used: 1 } });
-    } finally {
-      await fresh.stop();
-    }
+    });
   });
 
   it('counts in both months what may be counted in either', async () => {
-    const fresh = await startApp({ now: '2026-01-31T15:59:50Z' });
-    try {
-      const appid = 'wx90a7a00000000000';
-      fresh.sandbox.addAccount({ appid });
-      const { preAuthCode } = await begin(fresh, { accountType: 'any' });
-      await fresh.sandbox.authorize({ appid, preAuthCode }).pushed;
-      await fresh.settled();
-      const once = (): Promise<Answer<Made>> =>
-        fresh.api<Made>('POST', `/accounts/${appid}/quota-resets`);
+    await at('2026-01-31T15:59:50Z', async (fresh, once) => {
       expect((await once()).body).toMatchObject({ month: '2026-01', used: 1 });
       fresh.sandbox.faults.add({ path: CLEAR, kind: 'errcode', errcode: 40013 });
       expect((await once()).status).toBe(502);
       fresh.clock.advance(20_000);
       expect((await once()).body).toMatchObject({ month: '2026-02', used: 2 });
-    } finally {
-      await fresh.stop();
-    }
+    });
   });
 
   it.each([40013, 61007, 48001, 50002])('counts no refusal: %i', async (errcode) => {
@@ -287,15 +285,7 @@ describe('POST /accounts/{appid}/quota-resets', () => {
   });
 
   it('asks again an hour later when that was on the first day of a month', async () => {
-    const fresh = await startApp({ now: '2026-01-31T16:10:00Z' });
-    try {
-      const appid = 'wx90a7a00000000000';
-      fresh.sandbox.addAccount({ appid });
-      const { preAuthCode } = await begin(fresh, { accountType: 'any' });
-      await fresh.sandbox.authorize({ appid, preAuthCode }).pushed;
-      await fresh.settled();
-      const once = (): Promise<Answer<Made>> =>
-        fresh.api<Made>('POST', `/accounts/${appid}/quota-resets`);
+    await at('2026-01-31T16:10:00Z', async (fresh, once) => {
       fresh.sandbox.faults.add({ path: CLEAR, kind: 'errcode', errcode: 48006 });
       expect((await once()).status).toBe(409);
       expect((await once()).status).toBe(409);
@@ -305,9 +295,7 @@ describe('POST /accounts/{appid}/quota-resets', () => {
         status: 201,
         body: { used: 1, remaining: 9, exhaustedByWechat: false },
       });
-    } finally {
-      await fresh.stop();
-    }
+    });
   });
 
   it('is made by the secret of the platform where WeChat gives no token for want of quota', async () => {

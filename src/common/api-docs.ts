@@ -14,7 +14,7 @@ class FieldErrorDto {
   detail: string;
 }
 
-class WechatRefusalDto {
+export class WechatRefusalDto {
   @ApiProperty({ example: 45009 })
   errcode: number;
 

@@ -107,6 +107,7 @@ export class QuotaResets implements OnModuleInit {
       if (isLost(error)) throw new QuotaResetLostError();
       throw error;
     }
+    crashPoint('quota.answered');
     await this.#keepSuccess(subject, caller, reset);
     return { reset, budget: await this.#budget(subject.appid) };
   }

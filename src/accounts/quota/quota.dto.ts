@@ -2,6 +2,7 @@ import { adviceFor, type ApiQuota } from '@app/wechat';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Matches, MaxLength } from 'class-validator';
 
+import { WechatRefusalDto } from '../../common/api-docs.js';
 import { inLang, type Lang, type Text } from '../../common/text.js';
 import type { QuotaReset } from './quota.entity.js';
 import type { Budget, ResetWithBudget } from './quota-resets.service.js';
@@ -47,23 +48,6 @@ export class QuotaDto {
   rate: RateDto | null;
 }
 
-class RefusalDto {
-  @ApiProperty({ example: 48006 })
-  errcode: number;
-
-  @ApiProperty({ example: 'forbid to clear quota because of reaching the limit' })
-  errmsg: string;
-
-  @ApiProperty({ type: String, nullable: true, example: '6743a1c2-0a1b2c3d-4e5f6a7b' })
-  rid: string | null;
-
-  @ApiProperty({ example: '/cgi-bin/clear_quota' })
-  path: string;
-
-  @ApiProperty({ example: '该账号本月的额度重置次数已用完，请等到下个月。' })
-  advice: string;
-}
-
 export class QuotaResetDto {
   @ApiProperty({ example: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001' })
   id: string;
@@ -85,8 +69,8 @@ export class QuotaResetDto {
   })
   outcome: 'succeeded' | 'failed' | 'unknown';
 
-  @ApiPropertyOptional({ type: RefusalDto })
-  wechat?: RefusalDto;
+  @ApiPropertyOptional({ type: WechatRefusalDto })
+  wechat?: WechatRefusalDto;
 }
 
 class QuotaWarningDto {
