@@ -63,7 +63,7 @@ export class AccountsRepository {
   findByProperty(tenantId: string, openidProperty: string, tx?: Tx): Promise<Account | null> {
     return (tx ?? this.db.read).findOne(Account, {
       where: { tenantId, openidProperty },
-      ...this.db.sharedLock(tx),
+      ...this.db.currentRead(tx),
     });
   }
 

@@ -59,6 +59,14 @@ export class ProblemDto {
 
   @ApiPropertyOptional({ type: WechatRefusalDto })
   wechat?: WechatRefusalDto;
+
+  @ApiPropertyOptional({
+    type: 'array',
+    items: { type: 'object', additionalProperties: true },
+    description:
+      '仅 enable_checks_failed：各项检查，同 GET …/enable-checks / Of `enable_checks_failed` only: the checks, as in GET …/enable-checks',
+  })
+  checks?: object[];
 }
 
 /** What every guarded route may answer. */

@@ -93,11 +93,11 @@ export class Database {
   }
 
   /**
-   * For a look inside a transaction that has read before: on MySQL, makes it see what others have committed since. Outside
-   * one, and on SQLite with its single writer, there is nothing to add.
+   * For a look inside a transaction that has read before: on MySQL it sees what others have committed since only when it
+   * locks what it sees. Outside of one, and on SQLite with its single writer, there is nothing to add.
    */
-  sharedLock(tx: Tx | undefined): { lock?: { mode: 'pessimistic_read' } } {
-    return tx && !this.isSqlite ? { lock: { mode: 'pessimistic_read' } } : {};
+  currentRead(tx: Tx | undefined): { lock?: { mode: 'pessimistic_write' } } {
+    return tx && !this.isSqlite ? { lock: { mode: 'pessimistic_write' } } : {};
   }
 
   /** A time that a raw query has read, which the drivers hand over differently. */

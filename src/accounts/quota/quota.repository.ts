@@ -78,7 +78,7 @@ export class QuotaRepository {
     await tx.delete(QuotaPause, { appid, path, until: LessThanOrEqual(pausedAt) });
     const known = await tx.findOne(QuotaPause, {
       where: { appid, path },
-      ...this.db.sharedLock(tx),
+      ...this.db.currentRead(tx),
     });
     if (known) {
       if (known.until < until) await tx.update(QuotaPause, { appid, path }, { until });

@@ -26,7 +26,7 @@ export class UserPropertiesRepository {
   find(tenantId: string, name: string, tx?: Tx): Promise<UserProperty | null> {
     return (tx ?? this.db.read).findOne(UserProperty, {
       where: { tenantId, name },
-      ...this.db.sharedLock(tx),
+      ...this.db.currentRead(tx),
     });
   }
 
@@ -34,7 +34,7 @@ export class UserPropertiesRepository {
   async hasAny(tenantId: string, tx?: Tx): Promise<boolean> {
     const row = await (tx ?? this.db.read).findOne(UserProperty, {
       where: { tenantId },
-      ...this.db.sharedLock(tx),
+      ...this.db.currentRead(tx),
     });
     return row !== null;
   }
