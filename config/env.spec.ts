@@ -31,6 +31,7 @@ describe('readEnv', () => {
       adminApiKey: null,
       wechatApiBaseUrl: 'https://api.weixin.qq.com',
       trustedProxies: [],
+      outboundAllowedNetworks: [],
       logLevel: 'info',
     });
   });
@@ -63,6 +64,13 @@ describe('readEnv', () => {
     });
   });
 
+  it('reads networks, each an address or a CIDR', () => {
+    const networks = ' 10.0.0.0/8, 192.168.1.7 ,fd00::/8,';
+    expect(
+      readEnv({ ...good, OUTBOUND_ALLOWED_NETWORKS: networks }).outboundAllowedNetworks,
+    ).toEqual(['10.0.0.0/8', '192.168.1.7', 'fd00::/8']);
+  });
+
   it('requires SECRET_KEYS with MySQL', () => {
     expect(faultsOf({ ...good, DATABASE_URL: 'mariadb://root@127.0.0.1/channel' })).toEqual([
       expect.stringContaining('SECRET_KEYS'),
@@ -81,6 +89,8 @@ describe('readEnv', () => {
     ['LOG_LEVEL', 'loud'],
     ['TRUSTED_PROXIES', '10.0.0.0/8,nonsense'],
     ['TRUSTED_PROXIES', '10.0.0.0/33'],
+    ['OUTBOUND_ALLOWED_NETWORKS', '10.0.0.0/8 192.168.0.0/16'],
+    ['OUTBOUND_ALLOWED_NETWORKS', 'token.internal'],
     ['SECRET_KEYS', 'k1:short'],
     ['WECHAT_COMPONENT_ENCODING_AES_KEY', 'too-short'],
     ['WECHAT_COMPONENT_TOKEN', 'with-dash'],

@@ -52,6 +52,8 @@ export class Env {
   readonly wechatOpenBaseUrl: string;
   /** Addresses and CIDRs whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: string[];
+  /** Addresses and CIDRs that customers' addresses may lead to although they are private, and without TLS. */
+  readonly outboundAllowedNetworks: string[];
   /** How long a push is kept once it was handled. */
   readonly pushRetentionDays: number;
   /** How long a process that has died keeps others from its work. */
@@ -120,6 +122,7 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
     wechatMpBaseUrl: read.origin('WECHAT_MP_BASE_URL', 'https://mp.weixin.qq.com'),
     wechatOpenBaseUrl: read.origin('WECHAT_OPEN_BASE_URL', 'https://open.weixin.qq.com'),
     trustedProxies: read.networks('TRUSTED_PROXIES'),
+    outboundAllowedNetworks: read.networks('OUTBOUND_ALLOWED_NETWORKS'),
     pushRetentionDays: read.integer('PUSH_RETENTION_DAYS', 30, 1, 3650),
     leaseSeconds: read.integer('LEASE_SECONDS', 30, 1, 3600),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
