@@ -61,7 +61,10 @@ export class SecretWatch implements DestinationStream {
     const secrets = [
       ...this.own,
       ...handedOut.flatMap((values) => Object.keys(values)),
-      ...Object.values(accounts).flatMap(({ authorization }) => authorization?.refreshToken ?? []),
+      ...Object.values(accounts).flatMap(({ appSecret, authorization }) => [
+        appSecret,
+        ...(authorization ? [authorization.refreshToken] : []),
+      ]),
     ];
     if (secrets.some((secret) => secret.length >= SHORTEST && text.includes(secret)))
       this.#leaks.add(where);

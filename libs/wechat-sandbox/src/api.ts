@@ -6,6 +6,8 @@ export interface ApiCall {
   body: Record<string, unknown>;
   /** The token's owner: the component's or an account's appid; null where none is needed. */
   tokenAppid: string | null;
+  /** Where the call comes from. */
+  ip: string;
   /** The token itself, as it was sent. */
   token: string | null;
   world: World;

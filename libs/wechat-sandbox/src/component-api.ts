@@ -181,10 +181,10 @@ export function rotateRefreshToken(world: ApiCall['world'], account: SandboxAcco
   account.authorization.refreshToken = randomValue('refreshtoken@@@');
 }
 
-/** The tokens that were handed out for the appid are dead from now on. */
+/** The platform's tokens that were handed out for the appid are dead from now on; the account's own are not. */
 export function retireTokens(world: ApiCall['world'], appid: string): void {
   for (const token of Object.values(world.data.accessTokens)) {
-    if (token.appid === appid) token.isRetired = true;
+    if (token.appid === appid && token.kind !== 'own') token.isRetired = true;
   }
 }
 

@@ -266,6 +266,73 @@ describe('the component API', () => {
   });
 });
 
+describe('the stable token', () => {
+  const ask = (over: object = {}) =>
+    call('/stable_token', {
+      grant_type: 'client_credential',
+      appid: MINI_PROGRAM,
+      secret: sandbox.account(MINI_PROGRAM).appSecret,
+      force_refresh: false,
+      ...over,
+    });
+  const isGood = async (token: unknown): Promise<boolean> => {
+    const path = { cgi_path: '/cgi-bin/message/custom/send' };
+    return (await call('/openapi/quota/get', path, String(token))).errcode === 0;
+  };
+
+  it('is the same for everybody until five minutes before its end', async () => {
+    const first = await ask();
+    expect(first).toMatchObject({ access_token: expect.any(String), expires_in: 7200 });
+    now += 6000_000;
+    expect(await ask()).toEqual({ access_token: first['access_token'], expires_in: 1200 });
+    now += 900_000;
+    const second = await ask();
+    expect(second).toMatchObject({ expires_in: 7200 });
+    expect(second['access_token']).not.toBe(first['access_token']);
+    expect(await isGood(first['access_token'])).toBe(true);
+    const third = await ask({ force_refresh: true });
+    expect(await isGood(second['access_token'])).toBe(false);
+    expect(await isGood(third['access_token'])).toBe(true);
+  });
+
+  it('neither ends the tokens of the platform nor is ended by them, and needs no grant', async () => {
+    const { access_token: stable } = await ask();
+    const { accessToken } = await exchanged(MINI_PROGRAM);
+    await ask({ force_refresh: false });
+    expect(await isGood(accessToken)).toBe(true);
+    expect(await isGood(stable)).toBe(true);
+    sandbox.cancel(MINI_PROGRAM);
+    const message = { touser: 'oAbC', msgtype: 'text', text: { content: 'x' } };
+    expect(await call('/message/custom/send', message, String(stable))).toMatchObject({
+      errcode: 0,
+    });
+  });
+
+  it.each([
+    ['another grant', { grant_type: 'password' }, 40002],
+    ['no appid', { appid: '' }, 41002],
+    ['an unknown appid', { appid: 'wx0000000000000000' }, 40013],
+    ['no secret', { secret: '' }, 41004],
+    ['a secret that is none', { secret: 'short' }, 40125],
+    ['a wrong secret', { secret: '0'.repeat(32) }, 40001],
+  ])('is refused with %s', async (_what, over, errcode) => {
+    expect(await ask(over)).toMatchObject({ errcode });
+  });
+
+  it('is refused for a frozen secret, and from an address that is not in the whitelist', async () => {
+    const account = sandbox.account(MINI_PROGRAM);
+    account.ipWhitelist = ['203.0.113.7'];
+    expect(await ask()).toMatchObject({
+      errcode: 40164,
+      errmsg: expect.stringMatching(/^invalid ip 127\.0\.0\.1 .*not in whitelist rid: /),
+    });
+    account.ipWhitelist.push('127.0.0.1');
+    expect(await ask()).toMatchObject({ expires_in: 7200 });
+    account.isSecretFrozen = true;
+    expect(await ask()).toMatchObject({ errcode: 40243 });
+  });
+});
+
 describe('quotas', () => {
   it('end the day with 45009 until they are reset, ten times a Shanghai month', async () => {
     const { accessToken, token } = await exchanged(SERVICE_ACCOUNT);

@@ -23,6 +23,7 @@ import {
   type SandboxAccount,
   type SandboxData,
 } from './state.js';
+import { tokenApi } from './token-api.js';
 
 export interface SandboxOptions {
   /** 0, the default, takes any. */
@@ -55,7 +56,9 @@ export interface JournalEntry {
 }
 
 const APIS: ReadonlyMap<string, Api> = new Map(
-  [componentApi, quotaApi, messageApi].flatMap((family: ApiFamily) => Object.entries(family)),
+  [componentApi, quotaApi, messageApi, tokenApi].flatMap((family: ApiFamily) =>
+    Object.entries(family),
+  ),
 );
 const CODE_SECONDS = 3600;
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
@@ -81,8 +84,9 @@ export class WechatSandbox implements World {
 
   private constructor(readonly options: SandboxOptions) {
     this.data = options.data ?? emptyData();
-    if (Object.keys(this.data.accounts).length === 0)
-      for (const account of readyAccounts()) this.addAccount(account);
+    const kept = Object.values(this.data.accounts);
+    // Made anew: an earlier version may have known less of an account.
+    for (const account of kept.length > 0 ? kept : readyAccounts()) this.addAccount(account);
     this.eventsUrl = options.eventsUrl ?? null;
     this.messagesUrl = options.messagesUrl ?? null;
     this.launchDomain = options.launchDomain;
@@ -384,8 +388,9 @@ export class WechatSandbox implements World {
       if (text === '') throw new Refusal(44002, 'empty post data');
       if (!body) throw new Refusal(47001, 'data format error');
       const tokenAppid = this.#checkToken(api, token);
-      this.#checkAccount(api, path, tokenAppid);
-      return api.handle({ path, body, tokenAppid, token, world: this });
+      this.#checkAccount(api, path, token);
+      const ip = request.socket.remoteAddress ?? '';
+      return api.handle({ path, body, tokenAppid, token, ip, world: this });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       return this.#refuse(error, path, text);
@@ -403,17 +408,20 @@ export class WechatSandbox implements World {
     if (api.token === 'component' && issued.kind !== 'component') {
       throw new Refusal(61014, 'must use component token for component api');
     }
-    if (api.token === 'authorizer' && issued.kind !== 'authorizer') {
+    if (api.token === 'authorizer' && issued.kind === 'component') {
       throw new Refusal(61015, 'must use biz token, not component token');
     }
     return issued.appid;
   }
 
-  #checkAccount(api: Api, path: string, appid: string | null): void {
-    const account = appid === null ? null : this.findAccount(appid);
+  #checkAccount(api: Api, path: string, token: string | null): void {
+    const issued = api.token === 'none' ? undefined : this.data.accessTokens[token ?? ''];
+    const account = issued && this.findAccount(issued.appid);
     if (!account) return;
     const granted = account.authorization?.permissionIds ?? [];
-    if (api.permissions && !api.permissions.some((id) => granted.includes(id))) {
+    const isGranted = !api.permissions || api.permissions.some((id) => granted.includes(id));
+    // What was granted limits the platform, and not the account itself.
+    if (!isGranted && issued.kind !== 'own') {
       throw new Refusal(61007, 'api is unauthorized to component');
     }
     if (!path.startsWith('/cgi-bin/clear_quota') && !path.startsWith('/cgi-bin/openapi/')) {

@@ -30,6 +30,11 @@ export interface SandboxAccount {
   serviceType: number;
   /** verify_type_info: 0 verified, -1 not. */
   verifyType: number;
+  /** Its own, from its console. */
+  appSecret: string;
+  isSecretFrozen: boolean;
+  /** Where its secret may be used from; null from everywhere. */
+  ipWhitelist: string[] | null;
   /** 1 normal, 14 cancelled, 16 banned, 18 warned, 19 frozen. */
   accountStatus: number;
   authorization: SandboxAuthorization | null;
@@ -40,7 +45,8 @@ export interface SandboxAccount {
 }
 
 interface IssuedToken {
-  kind: 'component' | 'authorizer';
+  /** `own`: by the account's AppSecret. */
+  kind: 'component' | 'authorizer' | 'own';
   appid: string;
   expiresAt: number;
   /** A newer one was handed out. */
@@ -129,6 +135,9 @@ export function makeAccount(given: Partial<SandboxAccount> & { appid: string }):
     qrcodeUrl: '',
     serviceType: accountType === 'official_account' ? 2 : 0,
     verifyType: 0,
+    appSecret: given.appid.slice(2).repeat(2),
+    isSecretFrozen: false,
+    ipWhitelist: null,
     accountStatus: 1,
     authorization: null,
     usage: {},

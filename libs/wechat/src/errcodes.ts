@@ -166,16 +166,18 @@ const CLASS_ADVICE: Readonly<Record<ErrorClass, Text>> = {
   },
 };
 
+const WRONG_ACCOUNT_SECRET: Text = {
+  zh: 'AppSecret 不正确，请在微信控制台核对或重置后更新配置。',
+  en: "The AppSecret is wrong. Check or reset it in WeChat's console and update the configuration.",
+};
+
 /** Where the class says too little. */
 const CODE_ADVICE: Readonly<Record<number, Text>> = {
   40013: {
     zh: 'AppID 不正确或与令牌不匹配，请检查配置中的 AppID。',
     en: "The appid is wrong or not the token's. Check the configured appid.",
   },
-  40125: {
-    zh: 'AppSecret 不正确，请在微信控制台核对或重置后更新配置。',
-    en: "The AppSecret is wrong. Check or reset it in WeChat's console and update the configuration.",
-  },
+  40125: WRONG_ACCOUNT_SECRET,
   40164: {
     zh: '服务器的出口 IP 不在账号的 IP 白名单中，请按 errmsg 中的 IP 添加。',
     en: "Our egress IP is not in the account's IP whitelist. Add the one that errmsg names.",
@@ -226,7 +228,8 @@ const WRONG_SECRET: Text = {
 /** What a person does next about a refusal. @param path the API's path */
 export function adviceFor(errcode: number, path: string): Text {
   const errorClass = classify(errcode, path);
-  if (errcode === 40001 && errorClass === 'config') return WRONG_SECRET;
+  if (errcode === 40001 && errorClass === 'config')
+    return path.startsWith('/cgi-bin/component/') ? WRONG_SECRET : WRONG_ACCOUNT_SECRET;
   return CODE_ADVICE[errcode] ?? CLASS_ADVICE[errorClass];
 }
 
