@@ -23,9 +23,9 @@ export class TokenCache {
     return null;
   }
 
-  remember(appid: string, { token, expiresAt }: LiveToken): void {
+  remember(appid: string, { token, expiresAt, renewAt }: LiveToken): void {
     if (this.#tokens.size >= MAX_REMEMBERED) this.#tokens.clear();
-    this.#tokens.set(appid, { token, expiresAt, readAt: performance.now() });
+    this.#tokens.set(appid, { token, expiresAt, renewAt, readAt: performance.now() });
   }
 
   forget(appid: string): void {

@@ -10,6 +10,7 @@ import { crashPoint } from '../common/crash-point.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { Database } from '../database/database.js';
 import { Heartbeat } from '../queue/heartbeat.js';
+import { renewalTime } from './renewal.js';
 import {
   ReauthorizationRequiredError,
   TokenMissingError,
@@ -91,7 +92,7 @@ export class TokenRefresher {
 
   async #obtain(appid: string, unlike: string | null): Promise<LiveToken> {
     const deadline = performance.now() + WAIT_MS;
-    const others = new SeenLease();
+    const others = new Others();
     for (let ms = FIRST_PAUSE_MS; ; ms = Math.min(ms * 1.5, LONGEST_PAUSE_MS)) {
       const token = await this.#turns(() => this.#step(appid, unlike, others));
       if (token) return token;
@@ -105,11 +106,13 @@ export class TokenRefresher {
   }
 
   /** One look: a token that is there, or one that this process gets now; null while another process is at it. */
-  async #step(appid: string, unlike: string | null, others: SeenLease): Promise<LiveToken | null> {
+  async #step(appid: string, unlike: string | null, others: Others): Promise<LiveToken | null> {
     const { leaseMs } = this.heartbeat;
     const row = await this.tokens.find(appid);
     const live = this.vault.openLive(row);
-    if (live && live.token !== unlike) return live;
+    // A source may give the same token once more: then another process has made the refresh that was wanted.
+    const isRefreshed = others.haveRefreshed(row);
+    if (live && (live.token !== unlike || isRefreshed)) return live;
     const subject = this.#checkRefreshable(appid, row, live !== null);
     if (others.isHeld(subject.row.leaseUntil, leaseMs)) return null;
     const lease = await this.tokens.takeLease(subject.row, leaseMs);
@@ -202,10 +205,9 @@ export class TokenRefresher {
     crashPoint('token.kept');
     this.logger.info('token.fetched', { appid, kind, isKept });
     if (!isKept) return null;
-    return {
-      token: issued.accessToken,
-      expiresAt: now.getTime() + issued.expiresInSeconds * 1000,
-    };
+    const expiresAt = now.getTime() + issued.expiresInSeconds * 1000;
+    const renewAt = renewalTime(appid, now.getTime(), expiresAt);
+    return { token: issued.accessToken, expiresAt, renewAt };
   }
 
   /**
@@ -228,7 +230,7 @@ export class TokenRefresher {
           nextTryAt: this.#nextTry(failCount),
         });
         if (!isNoted) return false;
-        if (isRefusedForGood) await observer?.reauthorizationRequired(tx, appid);
+        if (isRefusedForGood) await observer?.reauthorizationRequired?.(tx, appid);
         else if (failCount === FAILING_AFTER && row.failCount < FAILING_AFTER)
           await observer?.failing(tx, appid, { reason: String(error).slice(0, 512), failCount });
         return true;
@@ -250,16 +252,26 @@ export class TokenRefresher {
 /** A refusal of our own for want of a ticket, or one of the platform's set-up, says nothing about an account's token. */
 function isAboutToken(error: unknown, kind: TokenKind): boolean {
   if (error instanceof AppError) return false;
-  if (kind === 'component' || !(error instanceof WechatApiError)) return true;
+  if (kind !== 'authorizer' || !(error instanceof WechatApiError)) return true;
   return error.errorClass !== 'config' && error.errorClass !== 'ticket';
 }
 
-/** Another's lease, as seen at one look after the other: while it may still stand, taking it need not be tried. */
-class SeenLease {
+/** What others do with a token, as seen at one look after the other. */
+class Others {
   #until = 0;
   #since = 0;
+  #firstVersion: number | undefined;
 
-  /** By the process's own patience, since the lease's end is told by the database's clock. */
+  /** Whether the row is another one than at the first look. */
+  haveRefreshed(row: TokenRow | null): boolean {
+    this.#firstVersion ??= row?.version;
+    return row?.version !== this.#firstVersion;
+  }
+
+  /**
+   * Whether another's lease may still stand, and need not be tried to be taken: by the process's own patience, since its
+   * end is told by the database's clock.
+   */
   isHeld(leaseUntil: Date | null, leaseMs: number): boolean {
     if (!leaseUntil) return false;
     const now = performance.now();

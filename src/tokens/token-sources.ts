@@ -26,8 +26,8 @@ export interface TokenSource {
 
 /** Hears of what becomes of an appid's token, in the transaction that notes it. */
 export interface TokenObserver {
-  /** WeChat takes none of our credentials any more: only a new authorization helps. */
-  reauthorizationRequired(tx: Tx, appid: string): Promise<void>;
+  /** WeChat takes none of our credentials any more: only a new authorization helps. Left out where there is none. */
+  reauthorizationRequired?(tx: Tx, appid: string): Promise<void>;
 
   /** Refreshing has failed several times in a row. Told once for each such row of failures. */
   failing(tx: Tx, appid: string, failure: { reason: string; failCount: number }): Promise<void>;

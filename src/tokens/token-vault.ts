@@ -6,6 +6,7 @@ import { v7 as uuidV7 } from 'uuid';
 
 import { Clock } from '../common/clock.js';
 import { SealedColumns } from '../database/sealed-columns.js';
+import { renewalTime } from './renewal.js';
 import type { TokenHistoryRow, TokenSourceName } from './token-history.entity.js';
 import type { IssuedToken } from './token-sources.js';
 import type { TokenRow } from './token.entity.js';
@@ -17,6 +18,8 @@ export const HARD_MARGIN_MS = 60_000;
 export interface LiveToken {
   token: string;
   expiresAt: number;
+  /** From then on it is renewed while it is still handed out. */
+  renewAt: number;
 }
 
 type TokenField = 'accessToken' | 'refreshToken';
@@ -53,12 +56,18 @@ export class TokenVault implements OnModuleInit {
   }
 
   /** The row's access token, if it lives for another minute at least. */
-  openLive(row: Pick<TokenRow, 'appid' | 'accessToken' | 'expiresAt'> | null): LiveToken | null {
+  openLive(
+    row: Pick<TokenRow, 'appid' | 'accessToken' | 'expiresAt' | 'updatedAt'> | null,
+  ): LiveToken | null {
     if (!row?.accessToken || !row.expiresAt) return null;
     const expiresAt = row.expiresAt.getTime();
     if (expiresAt - this.clock.now().getTime() <= HARD_MARGIN_MS) return null;
     const binding = tokenBinding(row.appid, 'accessToken');
-    return { token: this.secrets.open(row.accessToken, binding), expiresAt };
+    return {
+      token: this.secrets.open(row.accessToken, binding),
+      expiresAt,
+      renewAt: renewalTime(row.appid, row.updatedAt.getTime(), expiresAt),
+    };
   }
 
   /** The row's access token, dead or alive. */

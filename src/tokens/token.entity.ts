@@ -1,15 +1,16 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-/** How a token is renewed: the room that knows how registers itself for its kind. */
+/** How a token is renewed: the room that knows how registers itself for its kind. `own`: as the account itself would. */
 export type TokenKind = 'component' | 'authorizer' | 'own';
 
 /** `failing`: WeChat has refused or not answered several times. `reauthorization_required`: only a new scan helps. */
 export type TokenState = 'ok' | 'failing' | 'reauthorization_required';
 
-/** The token of one appid: the component's own, an account's that authorized us, or one that an account fetches itself. */
+/** A token: the component's own, that of an account that authorized us, or one that an account has by itself. */
 @Entity('token')
 @Index('idx_token_expires_at', ['expiresAt'])
 export class TokenRow {
+  /** The key that it is kept by: an appid, and for an account's second token one that is made of it. */
   @PrimaryColumn({ type: 'varchar', length: 32 })
   appid: string;
 
@@ -55,6 +56,7 @@ export class TokenRow {
   @Column({ name: 'next_try_at', type: 'datetime', precision: 3, nullable: true })
   nextTryAt: Date | null;
 
+  /** When the access token was got, while there is one. */
   @Column({ name: 'updated_at', type: 'datetime', precision: 3 })
   updatedAt: Date;
 }

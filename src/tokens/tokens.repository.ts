@@ -32,13 +32,18 @@ export class TokensRepository {
   /** What is needed to hand the token out. Written out: it stands on the way of every call of WeChat. */
   async findAccess(
     appid: string,
-  ): Promise<Pick<TokenRow, 'appid' | 'accessToken' | 'expiresAt'> | null> {
+  ): Promise<Pick<TokenRow, 'appid' | 'accessToken' | 'expiresAt' | 'updatedAt'> | null> {
     const [row] = await this.db.read.query<
-      { access_token: string | null; expires_at: string | Date | null }[]
-    >('SELECT access_token, expires_at FROM token WHERE appid = ?', [appid]);
+      {
+        access_token: string | null;
+        expires_at: string | Date | null;
+        updated_at: string | Date;
+      }[]
+    >('SELECT access_token, expires_at, updated_at FROM token WHERE appid = ?', [appid]);
     if (!row) return null;
     const expiresAt = row.expires_at === null ? null : this.db.toDate(row.expires_at);
-    return { appid, accessToken: row.access_token, expiresAt };
+    const updatedAt = this.db.toDate(row.updated_at);
+    return { appid, accessToken: row.access_token, expiresAt, updatedAt };
   }
 
   findWithRefreshToken(appid?: string): Promise<TokenRow[]> {

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-
 import { WechatApiError } from '@app/wechat';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 
@@ -7,6 +5,7 @@ import { Clock } from '../common/clock.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { AccountData } from '../database/account-data.js';
 import { Database, type Tx } from '../database/database.js';
+import { LONGEST_SOFT_MARGIN_MS, renewalTime, SOFT_JITTER_MS, SOFT_MARGIN_MS } from './renewal.js';
 import { TokenAnnouncements } from './token-announcements.js';
 import { TokenCache } from './token-cache.js';
 import { TokenRefresher } from './token-refresher.js';
@@ -20,11 +19,6 @@ import { HARD_MARGIN_MS, type LiveToken, TokenVault } from './token-vault.js';
 import type { TokenKind, TokenState } from './token.entity.js';
 import { type TokenCount, TokensRepository } from './tokens.repository.js';
 
-/** A token that ends sooner is renewed while it is still handed out; each account's own, so that they do not all end together. */
-const SOFT_MARGIN_MS = 600_000;
-const SOFT_JITTER_MS = 120_000;
-export const LONGEST_SOFT_MARGIN_MS = SOFT_MARGIN_MS + SOFT_JITTER_MS;
-
 const BACKGROUND_EVERY_MS = 1_000;
 const MAX_TRIED = 10_000;
 
@@ -34,7 +28,23 @@ export interface EndingToken {
   expiresAt: Date;
 }
 
-/** Custody of every token: encrypted at rest, one fresh token for each appid at any time, refreshed once by whoever. */
+/** How refreshing a token goes. */
+export interface TokenHealth {
+  state: TokenState;
+  /** Refreshes that have failed one after the other. */
+  failCount: number;
+  /** Null when it may be tried at once. */
+  nextTryAt: Date | null;
+  /** When the access token ends; null when there is none. */
+  expiresAt: Date | null;
+}
+
+/**
+ * Custody of every token: encrypted at rest, one fresh token for each appid at any time, refreshed once by whoever.
+ *
+ * An appid is the key that a token is kept by. A room whose accounts have a second token keeps it by a key of its own, no
+ * longer than 32 characters.
+ */
 @Injectable()
 export class TokensService implements OnModuleInit {
   readonly #reading = new Map<string, Promise<LiveToken | null>>();
@@ -57,10 +67,7 @@ export class TokensService implements OnModuleInit {
   onModuleInit(): void {
     this.accountData.register({
       table: 'token',
-      erase: (tx, appid) => {
-        this.db.afterCommit(tx, () => this.#tellChanged(appid));
-        return this.tokens.erase(tx, appid);
-      },
+      erase: (tx, appid) => this.erase(tx, appid),
     });
     this.accountData.register({
       table: 'token_history',
@@ -88,10 +95,9 @@ export class TokensService implements OnModuleInit {
    */
   async getToken(appid: string): Promise<string> {
     const known = this.cache.find(appid) ?? (await this.#read(appid));
-    const left = known ? known.expiresAt - this.clock.now().getTime() : 0;
-    if (known && left > HARD_MARGIN_MS) {
-      if (left < LONGEST_SOFT_MARGIN_MS && left < softMarginOf(appid))
-        this.#refreshInBackground(appid, known.token);
+    const now = this.clock.now().getTime();
+    if (known && known.expiresAt - now > HARD_MARGIN_MS) {
+      if (now > known.renewAt) this.#refreshInBackground(appid, known.token);
       return known.token;
     }
     return this.#refresh(appid, known?.token ?? null);
@@ -142,8 +148,9 @@ export class TokensService implements OnModuleInit {
     const rows = await this.tokens.findEnding(before, now, after, limit);
     const appids = rows
       .filter(
-        ({ appid, expiresAt }) =>
-          expiresAt !== null && expiresAt.getTime() - now.getTime() < softMarginOf(appid),
+        ({ appid, updatedAt, expiresAt }) =>
+          expiresAt !== null &&
+          renewalTime(appid, updatedAt.getTime(), expiresAt.getTime()) < now.getTime(),
       )
       .map(({ appid }) => appid);
     const last = rows.length === limit ? rows.at(-1) : undefined;
@@ -169,6 +176,14 @@ export class TokensService implements OnModuleInit {
     return (await this.tokens.find(appid))?.state ?? null;
   }
 
+  /** @returns null where we keep no token */
+  async findHealth(appid: string): Promise<TokenHealth | null> {
+    const row = await this.tokens.find(appid);
+    if (!row) return null;
+    const { state, failCount, nextTryAt } = row;
+    return { state, failCount, nextTryAt, expiresAt: row.accessToken ? row.expiresAt : null };
+  }
+
   /** Makes sure there is a row to keep a token of this kind in. */
   async ensure(tx: Tx, appid: string, kind: TokenKind): Promise<void> {
     await this.tokens.insertEmpty(tx, appid, kind, this.clock.now());
@@ -186,6 +201,12 @@ export class TokensService implements OnModuleInit {
   async drop(tx: Tx, appid: string): Promise<void> {
     await this.tokens.replace(tx, appid, this.vault.seal(appid, {}), this.clock.now());
     this.db.afterCommit(tx, () => this.#tellChanged(appid));
+  }
+
+  /** Forgets the appid, if it was known. @returns how many rows went */
+  async erase(tx: Tx, appid: string): Promise<number> {
+    this.db.afterCommit(tx, () => this.#tellChanged(appid));
+    return this.tokens.erase(tx, appid);
   }
 
   /**
@@ -248,9 +269,16 @@ export class TokensService implements OnModuleInit {
     if (now - (this.#triedAt.get(appid) ?? -Infinity) < BACKGROUND_EVERY_MS) return;
     if (this.#triedAt.size >= MAX_TRIED) this.#triedAt.clear();
     this.#triedAt.set(appid, now);
-    this.#refresh(appid, current).catch((error: unknown) =>
+    this.#renew(appid, current).catch((error: unknown) =>
       this.logger.warn('token.refresh_failed', { appid, ...errorFields(error) }),
     );
+  }
+
+  /** Unless another process has: what it got may be the same token, with another end. */
+  async #renew(appid: string, current: string): Promise<void> {
+    const live = await this.#readNow(appid);
+    if (live && this.clock.now().getTime() <= live.renewAt) return;
+    await this.#refresh(appid, current);
   }
 
   async #remember(
@@ -272,10 +300,4 @@ export class TokensService implements OnModuleInit {
     this.cache.forget(appid);
     this.announcements.announce(appid);
   }
-}
-
-/** Ten minutes, two more or less: always the same for an account. */
-function softMarginOf(appid: string): number {
-  const spread = createHash('sha1').update(appid).digest().readUInt16BE() / 0xffff;
-  return SOFT_MARGIN_MS + (spread * 2 - 1) * SOFT_JITTER_MS;
 }
