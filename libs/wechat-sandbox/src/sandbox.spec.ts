@@ -298,9 +298,12 @@ describe('the stable token', () => {
   it('neither ends the tokens of the platform nor is ended by them, and needs no grant', async () => {
     const { access_token: stable } = await ask();
     const { accessToken } = await exchanged(MINI_PROGRAM);
-    await ask({ force_refresh: false });
-    expect(await isGood(accessToken)).toBe(true);
-    expect(await isGood(stable)).toBe(true);
+    expect(await ask()).toMatchObject({ access_token: stable });
+    for (const token of [accessToken, String(stable)])
+      expect(await call('/account/getaccountbasicinfo', {}, token)).toMatchObject({
+        appid: MINI_PROGRAM,
+        account_type: 3,
+      });
     sandbox.cancel(MINI_PROGRAM);
     const message = { touser: 'oAbC', msgtype: 'text', text: { content: 'x' } };
     expect(await call('/message/custom/send', message, String(stable))).toMatchObject({

@@ -1,11 +1,11 @@
-import { type Api, type ApiCall, type ApiFamily, Refusal, textOf } from './api.js';
+import { type Api, type ApiCall, type ApiFamily, OK, Refusal, textOf } from './api.js';
 import { randomValue, type SandboxAccount } from './state.js';
 
 const TOKEN_SECONDS = 7200;
 /** So long before its end the next one is handed out, while it still lives. */
 const OVERLAP_MS = 300_000;
 
-/** Tokens by an account's own AppSecret: apart from those of the platform, none retires the other. */
+/** By an account's own AppSecret: apart from the tokens of the platform, neither retires the other. */
 const stableToken: Api = {
   token: 'none',
   handle: (call) => {
@@ -32,7 +32,32 @@ const stableToken: Api = {
   },
 };
 
-export const tokenApi: ApiFamily = { '/cgi-bin/stable_token': stableToken };
+const ACCOUNT_TYPES = { subscription: 1, service: 2, miniProgram: 3 } as const;
+
+const accountBasicInfo: Api = {
+  token: 'authorizer',
+  permissions: [3, 30],
+  handle: ({ tokenAppid, world }) => {
+    const account = world.findAccount(tokenAppid ?? '');
+    if (!account) throw new Refusal(40013, 'invalid appid');
+    const { appid, accountType, serviceType, nickname, principalName } = account;
+    const official = serviceType === 2 ? ACCOUNT_TYPES.service : ACCOUNT_TYPES.subscription;
+    return {
+      ...OK,
+      appid,
+      account_type: accountType === 'mini_program' ? ACCOUNT_TYPES.miniProgram : official,
+      principal_type: 1,
+      principal_name: principalName,
+      realname_status: 1,
+      nickname,
+    };
+  },
+};
+
+export const tokenApi: ApiFamily = {
+  '/cgi-bin/stable_token': stableToken,
+  '/cgi-bin/account/getaccountbasicinfo': accountBasicInfo,
+};
 
 function answer(token: string, lifeMs: number): object {
   return { access_token: token, expires_in: Math.floor(lifeMs / 1000) };

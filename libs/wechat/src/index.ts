@@ -35,7 +35,7 @@ export {
 export { type UnavailableFailure, WechatApiError, WechatUnavailableError } from './errors.js';
 export { type CallOptions, type WechatCall, WechatHttp, type WechatHttpOptions } from './http.js';
 export { parseApiJson, parsePushJson } from './json.js';
-export { getStableToken, refusedIp } from './own-token.js';
+export { getStableToken, getTokenOwner, refusedIp } from './own-token.js';
 export {
   type AccountType,
   accountTypeOf,

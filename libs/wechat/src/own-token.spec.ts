@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { WechatApiError } from './errors.js';
 import { WechatHttp } from './http.js';
-import { getStableToken, refusedIp } from './own-token.js';
+import { getStableToken, getTokenOwner, refusedIp } from './own-token.js';
 
 const account = { appid: 'wx3c0ffee53c0ffee5', appSecret: '0123456789abcdef0123456789abcdef' };
 
@@ -71,12 +71,30 @@ describe('getStableToken', () => {
   });
 });
 
+describe('getTokenOwner', () => {
+  it('asks with the token in the query', async () => {
+    answer = { errcode: 0, errmsg: 'ok', appid: account.appid, account_type: 3 };
+    expect(await getTokenOwner(http, '72_a')).toBe(account.appid);
+    expect(sent).toEqual({
+      method: 'POST',
+      url: '/cgi-bin/account/getaccountbasicinfo?access_token=72_a',
+      body: {},
+    });
+  });
+
+  it.each([{}, { appid: '' }, { appid: 1 }])('takes %j as no answer', async (unclear) => {
+    answer = unclear;
+    expect(await getTokenOwner(http, '72_a')).toBeNull();
+  });
+});
+
 describe('refusedIp', () => {
   it.each([
     [40164, 'invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist', '203.0.113.7'],
     [40164, 'invalid ip 2001:db8::7, not in whitelist', '2001:db8::7'],
     [61004, 'access clientip is not registered requestIP: 203.0.113.7', '203.0.113.7'],
     [89503, 'not confirmed by the administrator', ''],
+    [45035, 'access clientip is not registered', ''],
     [40125, 'invalid appsecret 203.0.113.7', null],
   ])('%d %s', (errcode, errmsg, ip) => {
     expect(refusedIp(new WechatApiError(errcode, errmsg, null, '/cgi-bin/stable_token'))).toBe(ip);

@@ -29,8 +29,21 @@ export async function getStableToken(
   return { accessToken, expiresInSeconds };
 }
 
+/**
+ * Asks whose a token is. Harmless, and there for every kind of account; it needs permission set 3 or 30 only where a
+ * platform asks.
+ *
+ * @returns the appid; null when WeChat does not say
+ * @throws WechatApiError 40001, 40014 or 42001 for a token that is none, is not the latest, or has ended
+ * @see https://developers.weixin.qq.com/doc/oplatform/openApi/miniprogram-management/basic-info-management/api_getaccountbasicinfo.html
+ */
+export async function getTokenOwner(http: WechatHttp, accessToken: string): Promise<string | null> {
+  const { appid } = await http.post('/cgi-bin/account/getaccountbasicinfo', {}, { accessToken });
+  return typeof appid === 'string' && appid !== '' ? appid : null;
+}
+
 /** Our address is not in a whitelist, or waits for the administrator to confirm it. */
-const ADDRESS_REFUSED = new Set([40164, 61004, 89501, 89503, 89506, 89507]);
+const ADDRESS_REFUSED = new Set([40090, 40164, 45035, 61004, 89501, 89503, 89506, 89507]);
 
 /**
  * The address that WeChat refuses to be called from.
