@@ -108,6 +108,8 @@ export interface TestAppOptions {
   withoutTicket?: boolean;
   /** Routes of the test's own, beside the service's. */
   controllers?: Type[];
+  /** What the test itself gives the service to keep secret. */
+  secrets?: readonly string[];
 }
 
 /** The real app on a real database with the sandbox as WeChat, each started for this test alone. */
@@ -136,7 +138,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     ...(clusterRedisUrl && { REDIS_URL: clusterRedisUrl, LEASE_SECONDS: '2' }),
     ...options.env,
   };
-  const self = new RunningApp(clock, sandbox, env, database.drop, options.controllers);
+  const self = new RunningApp(clock, sandbox, env, database.drop, options);
   await self.start();
   if (!options.withoutTicket) {
     // The service asks for a ticket at its first start, in its own time: that one must not come in later.
@@ -159,16 +161,17 @@ class RunningApp implements TestApp {
     readonly sandbox: WechatSandbox,
     private readonly env: Record<string, string>,
     private readonly dropDatabase: () => Promise<void>,
-    private readonly controllers: Type[] = [],
+    private readonly options: TestAppOptions,
   ) {
     const { appSecret, token, encodingAesKey } = COMPONENT;
-    this.#watch = new SecretWatch(sandbox, [OWNER_KEY, appSecret, token, encodingAesKey]);
+    const own = [OWNER_KEY, appSecret, token, encodingAesKey];
+    this.#watch = new SecretWatch(sandbox, [...own, ...(options.secrets ?? [])]);
   }
 
   async start(): Promise<void> {
     const env = readEnv(this.env);
     this.app = await startProcess(env, this.clock, {
-      controllers: this.controllers,
+      controllers: this.options.controllers ?? [],
       watch: this.#watch,
     });
     this.url = await urlOf(this.app);

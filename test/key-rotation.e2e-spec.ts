@@ -49,6 +49,11 @@ beforeAll(async () => {
     await app.settled();
     await app.app.get(TokensService).getToken(appid);
   }
+  const { appSecret } = app.sandbox.account(MINI_PROGRAM);
+  await app.api('PUT', `/accounts/${MINI_PROGRAM}/send-config`, {
+    strategy: 'app_secret',
+    appSecret,
+  });
   pending = await begin(app);
   await app.api('POST', '/authorizations', { accountType: 'any' }, { 'idempotency-key': 'kept' });
   await insertPushes(PUSHES, 1);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { includesRole, type Role, ROLES } from '../src/access/roles.js';
 import { type Answer, OWNER_KEY, startApp, type TestApp } from './app.js';
-import { begin, makeKey, SERVICE_ACCOUNT } from './helpers.js';
+import { begin, makeKey, MINI_PROGRAM, SERVICE_ACCOUNT } from './helpers.js';
 
 /** What the document says there is, with the smallest role that may call it. */
 const ROUTES: Record<string, Role> = {
@@ -28,6 +28,9 @@ const ROUTES: Record<string, Role> = {
   'PUT /user-properties': 'admin',
   'POST /accounts/sync': 'admin',
   'POST /accounts/{appid}/claim': 'owner',
+  'GET /accounts/{appid}/send-config': 'viewer',
+  'PUT /accounts/{appid}/send-config': 'admin',
+  'POST /accounts/{appid}/send-config/test': 'admin',
   'GET /audit-log': 'admin',
   'GET /audit-log/verification': 'owner',
   'GET /events': 'viewer',
@@ -55,6 +58,9 @@ const OPEN = ['GET /health/live', 'GET /health/ready'];
 /** Collections that belong to the platform and not to a tenant. */
 const OF_THE_PLATFORM = ['key-rotations', 'pushes', 'work'];
 
+/** What only mini-programs have. */
+const OF_MINI_PROGRAMS = /\/send-config/;
+
 /** One real object of tenant A in each of the other collections that have any. */
 const objects = new Map<string, string>();
 
@@ -77,6 +83,9 @@ beforeAll(async () => {
   await app.sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: begun.preAuthCode }).pushed;
   await app.settled();
   objects.set('accounts', SERVICE_ACCOUNT);
+  const { preAuthCode } = await begin(app, { accountType: 'any' }, 'brand-a');
+  await app.sandbox.authorize({ appid: MINI_PROGRAM, preAuthCode }).pushed;
+  await app.settled();
 });
 afterAll(() => app.stop());
 
@@ -94,6 +103,8 @@ const call = (
   });
 };
 
+const objectOf = (route: string): string | undefined =>
+  OF_MINI_PROGRAMS.test(route) ? MINI_PROGRAM : objects.get(collectionOf(route));
 const collectionOf = (route: string): string => route.split('/')[1] ?? '';
 const hasObjects = (route: string): boolean => route.includes('{');
 
@@ -163,7 +174,7 @@ describe.each(withObjects)("another tenant's object: %s", (route, needed) => {
       : call(route, `Bearer ${OWNER_KEY}`, { id, tenant: 'brand-b' });
 
   it('looks like one that does not exist', async () => {
-    const id = objects.get(collectionOf(route));
+    const id = objectOf(route);
     if (id === undefined) throw new Error('beforeAll makes no object for this route.');
     const foreign = await callForB(id);
     expect(foreign.status).toBe(404);
@@ -175,7 +186,7 @@ describe.each(withObjects.filter(([route]) => route.startsWith('GET ')))(
   'an object of their own: %s',
   (route, needed) => {
     it('is there', async () => {
-      const id = objects.get(collectionOf(route)) ?? '';
+      const id = objectOf(route) ?? '';
       const { status } = await call(route, `Bearer ${keysOfA.get(needed)}`, { id });
       expect(status).toBe(200);
     });

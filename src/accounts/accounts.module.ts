@@ -17,6 +17,7 @@ import { AccountsRepository } from './accounts.repository.js';
 import { AccountsService } from './accounts.service.js';
 import { AccountsSyncService } from './accounts-sync.service.js';
 import { ClaimableAccountGuard } from './claimable-account.guard.js';
+import { MiniProgramGuard } from './mini-program.guard.js';
 import { AccountPicture } from './pictures/account-picture.entity.js';
 import { AccountPicturesRepository } from './pictures/account-pictures.repository.js';
 import { AccountPictures } from './pictures/account-pictures.service.js';
@@ -70,6 +71,7 @@ import { VisibleAccountGuard } from './visible-account.guard.js';
     AccountsService,
     AccountsSyncService,
     ClaimableAccountGuard,
+    MiniProgramGuard,
     QuotaPauses,
     QuotaRepository,
     QuotaResets,
@@ -83,6 +85,7 @@ import { VisibleAccountGuard } from './visible-account.guard.js';
     AccountPictures,
     AccountsService,
     AccountsSyncService,
+    MiniProgramGuard,
     QuotaPauses,
     QuotaResets,
     SceneConditions,

@@ -84,8 +84,8 @@ export class AccountsService implements OnModuleInit {
     return account;
   }
 
-  find(appid: string): Promise<Account | null> {
-    return this.accounts.find(appid);
+  find(appid: string, on?: Tx): Promise<Account | null> {
+    return this.accounts.find(appid, on);
   }
 
   /** Whether another account of the tenant holds the property already. */

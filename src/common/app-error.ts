@@ -105,6 +105,22 @@ export const PROBLEMS = {
       en: 'WeChat no longer takes the credentials of the account. Start an authorization with POST /api/v1/authorizations and its `appid`, and let its administrator scan again.',
     },
   },
+  send_config_missing: {
+    status: 409,
+    title: { zh: '小程序尚未配置发送', en: 'The mini-program has no send configuration' },
+    detail: {
+      zh: '请先用 PUT /api/v1/accounts/{appid}/send-config 保存 Access Token URL 或 AppSecret。',
+      en: 'Save an Access Token URL or an AppSecret with PUT /api/v1/accounts/{appid}/send-config first.',
+    },
+  },
+  access_token_url_in_use: {
+    status: 409,
+    title: { zh: '该地址已用于另一个小程序', en: 'Another mini-program uses this address' },
+    detail: {
+      zh: '一个 Access Token URL 只能用于一个小程序。请为此小程序填写返回其自身令牌的地址。',
+      en: 'An Access Token URL serves one mini-program only. Give the address that answers with the token of this one.',
+    },
+  },
   openid_property_in_use: {
     status: 409,
     title: { zh: 'OpenID 属性已被占用', en: 'The OpenID property is in use' },
@@ -254,6 +270,22 @@ export const PROBLEMS = {
       en: 'Correct what `errors` names and try again.',
     },
   },
+  mini_program_only: {
+    status: 422,
+    title: { zh: '仅适用于小程序', en: 'For mini-programs only' },
+    detail: {
+      zh: '该账号是公众号，没有此项配置。请使用小程序的 appid。',
+      en: 'The account is an official account, which has no such configuration. Use the appid of a mini-program.',
+    },
+  },
+  send_config_rejected: {
+    status: 422,
+    title: { zh: '取不到令牌，没有保存', en: 'No token came, nothing was saved' },
+    detail: {
+      zh: '请按 errors 中的步骤说明修改后重试；若确需先保存，可加上 ?verify=false。',
+      en: 'Do what `errors` says about the step that failed and try again. To save it untried, add ?verify=false.',
+    },
+  },
   too_many_requests: {
     status: 429,
     title: { zh: '请求过于频繁', en: 'Too many requests' },
@@ -294,6 +326,17 @@ export const PROBLEMS = {
     detail: {
       zh: '微信暂时没有给出访问令牌，服务会自动重试。请稍后再试；如持续失败，请查看日志中的 token.refresh_failed。',
       en: 'WeChat gives no access token for now, and it is tried again by itself. Try later; if it keeps failing, look for token.refresh_failed in the log.',
+    },
+  },
+  send_token_unavailable: {
+    status: 503,
+    title: {
+      zh: '小程序的令牌暂时取不到',
+      en: "The mini-program's token is not to be had for now",
+    },
+    detail: {
+      zh: '发送配置暂时没有给出可用的令牌，服务会自动重试。请按 errors 处理，然后用 POST /api/v1/accounts/{appid}/send-config/test 测试。',
+      en: 'The send configuration gives no usable token for now, and it is tried again by itself. Do what `errors` says, then try it with POST /api/v1/accounts/{appid}/send-config/test.',
     },
   },
   component_ticket_missing: {

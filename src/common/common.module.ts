@@ -1,3 +1,4 @@
+import { SafeFetch } from '@app/safe-fetch';
 import { WechatHttp } from '@app/wechat';
 import {
   type DynamicModule,
@@ -23,7 +24,7 @@ class WechatShutdown implements OnApplicationShutdown {
   }
 }
 
-/** What every room may use: the configuration, time, logs, and the line to WeChat. */
+/** What every room may use: the configuration, time, logs, and the lines to WeChat and to customers' servers. */
 @Global()
 @Module({})
 export class CommonModule {
@@ -50,8 +51,14 @@ export class CommonModule {
             }),
         },
         WechatShutdown,
+        {
+          provide: SafeFetch,
+          inject: [Env],
+          useFactory: ({ outboundAllowedNetworks }: Env) =>
+            new SafeFetch({ allowedNetworks: outboundAllowedNetworks }),
+        },
       ],
-      exports: [Env, ProcessRole, Clock, Drain, Logger, Metrics, WechatHttp],
+      exports: [Env, ProcessRole, Clock, Drain, Logger, Metrics, SafeFetch, WechatHttp],
     };
   }
 }

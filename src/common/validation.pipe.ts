@@ -11,6 +11,8 @@ const FAULTS: Readonly<Record<string, string>> = {
   isInt: '应为整数',
   isIso8601: '应为 ISO 8601 时间',
   isBoolean: '应为 true 或 false',
+  isTokenUrl: '应为不含用户名密码的 http(s) 地址',
+  areHeaders: '应为请求头的名称与值',
   isDate: '应为带时区的 ISO 8601 时间',
   isNotEmpty: '不能为空',
   isObject: '应为对象',

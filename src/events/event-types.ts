@@ -56,6 +56,8 @@ export interface EventPayloads {
     resetId: string;
   };
   'token.failing': AccountSummary & {
+    /** Which of the account's tokens, where it is not the one of its authorization. */
+    credential?: 'send_config';
     /** What WeChat, or the way to it, says. */
     reason: string;
     /** Refreshes that have failed one after the other. */
@@ -120,8 +122,8 @@ export const EVENT_MEANINGS: Readonly<Record<EventType, Text>> = {
     en: 'The quota was reset: what was paused for want of it goes on at once.',
   },
   'token.failing': {
-    zh: '账号令牌连续多次刷新失败；服务会继续重试。',
-    en: 'Refreshing an account’s token keeps failing; it is tried again by itself.',
+    zh: '账号令牌连续多次刷新失败；服务会继续重试。credential 为 send_config 表示小程序发送配置的令牌。',
+    en: 'Refreshing an account’s token keeps failing; it is tried again by itself. `credential` is `send_config` for the token of a mini-program’s send configuration.',
   },
   'component.ticket_late': {
     zh: '超过 30 分钟没有收到新的 ticket（仅 owner 可见）。',

@@ -4,6 +4,7 @@ import { CreateTokenCustody1795651200000 } from './1795651200000-create-token-cu
 import { CreateAccess1795737600000 } from './1795737600000-create-access.js';
 import { CreateIdempotencyAndRotation1795824000000 } from './1795824000000-create-idempotency-and-rotation.js';
 import { CreateAccountLifecycle1795910400000 } from './1795910400000-create-account-lifecycle.js';
+import { CreateSendConfig1796083200000 } from './1796083200000-create-send-config.js';
 
 /** In the order they run. A migration that has landed is never edited. */
 export const migrations = [
@@ -13,4 +14,5 @@ export const migrations = [
   CreateAccess1795737600000,
   CreateIdempotencyAndRotation1795824000000,
   CreateAccountLifecycle1795910400000,
+  CreateSendConfig1796083200000,
 ];
