@@ -4,13 +4,16 @@ import { gzipSync } from 'node:zlib';
 
 import { WechatApiError } from '@app/wechat';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { ModuleRef } from '@nestjs/core';
 
 import { Database } from '../src/database/database.js';
 import { SendConfig } from '../src/send-config/send-config.entity.js';
 import { SendConfigService } from '../src/send-config/send-config.service.js';
 import { SendTokens } from '../src/send-config/send-tokens.js';
 import { TokenRefreshService } from '../src/token-refresh/token-refresh.service.js';
+import { TokenRefresher } from '../src/tokens/token-refresher.js';
 import { TokenRow } from '../src/tokens/token.entity.js';
+import { TokensModule } from '../src/tokens/tokens.module.js';
 import { TokensService } from '../src/tokens/tokens.service.js';
 import { type Answer, startApp, type TestApp } from './app.js';
 import { authorizationOf, begin, MINI_PROGRAM, SERVICE_ACCOUNT } from './helpers.js';
@@ -628,6 +631,25 @@ describe("a mini-program's own token", () => {
     expect(asked[0]).toBeGreaterThan(6);
     expect(asked[1]).toBeLessThan(5);
     expect(stableCallsOf(appid)).toBe(3);
+  });
+
+  it('is asked for once by processes that want it at once, although it stays the same', async () => {
+    const appid = await newMiniProgram();
+    const token = newToken(appid);
+    server.answers(token);
+    await save(appid, byUrl());
+    server.asked.length = 0;
+    const waiting: (() => void)[] = [];
+    server.answer = (_request, response) => waiting.push(() => response.end(token));
+    // Another process has another refresher, on the same database.
+    const tokensModule = app.app.select(TokensModule).get(ModuleRef, { strict: true });
+    const refreshers = await Promise.all([1, 2, 3].map(() => tokensModule.create(TokenRefresher)));
+    const refreshed = refreshers.map((refresher) => refresher.refresh(`send:${appid}`, token));
+    await until(() => waiting.length > 0);
+    waiting[0]?.();
+    const tokens = (await Promise.all(refreshed)).map((live) => live.token);
+    expect(tokens).toEqual([token, token, token]);
+    expect(server.asked).toHaveLength(1);
   });
 
   it('is used for some minutes although its server says that it has ended', async () => {

@@ -1,6 +1,5 @@
 import { isHeaderAllowed, parseSafeUrl } from '@app/safe-fetch';
 import { ApiProperty, ApiPropertyOptional, getSchemaPath } from '@nestjs/swagger';
-import { Transform } from 'class-transformer';
 import { IsIn, IsOptional, Matches, MaxLength, ValidateBy } from 'class-validator';
 
 import { SecretHintDto } from '../common/secret-hint.js';
@@ -139,7 +138,6 @@ export class SaveOptionsDto {
     description: 'false：不试取令牌，直接保存 / `false` saves without having a token fetched first',
   })
   @IsOptional()
-  @Transform(({ value }: { value: unknown }) => value)
   @IsIn(['true', 'false'])
   verify: 'true' | 'false' = 'true';
 }
