@@ -271,15 +271,16 @@ describe('the networks that the operator allows', () => {
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         const { method, headers } = request;
-        response.end(`${method} ${String(headers['x-token'])} ${Buffer.concat(chunks).toString()}`);
+        const { accept, 'x-token': token } = headers;
+        response.end(`${method} ${accept} ${String(token)} ${Buffer.concat(chunks).toString()}`);
       });
     });
     const answer = await local.fetch(`http://127.0.0.1:${server}/`, {
       method: 'POST',
-      headers: { 'X-Token': 'abc', 'content-type': 'application/json' },
+      headers: { accept: '*/*', 'X-Token': 'abc', Accept: 'text/plain' },
       body: '{"文":1}',
     });
-    expect(answer.text).toBe('POST abc {"文":1}');
+    expect(answer.text).toBe('POST text/plain abc {"文":1}');
   });
 });
 

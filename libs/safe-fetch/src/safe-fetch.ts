@@ -135,7 +135,11 @@ export class SafeFetch {
     const response = await client.request({
       method,
       path: url.pathname + url.search,
-      headers: { 'user-agent': 'wechat-channel', ...headers, 'accept-encoding': 'identity' },
+      headers: {
+        'user-agent': 'wechat-channel',
+        ...byLowerName(headers),
+        'accept-encoding': 'identity',
+      },
       body: body ?? null,
       signal,
     });
@@ -159,6 +163,13 @@ export class SafeFetch {
     }
     return Buffer.concat(chunks).toString('utf8');
   }
+}
+
+/** The later of two that differ in case only. */
+function byLowerName(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
 }
 
 function defaultPort(protocol: string): number {
