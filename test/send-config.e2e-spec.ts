@@ -412,6 +412,16 @@ describe('a secret that is left out', () => {
     });
   });
 
+  it('is saved by each of two who are the first at once', async () => {
+    const appid = await newMiniProgram();
+    const asked = [1, 2, 3].map((n) =>
+      save(appid, byUrl(`/${appid}/${n}`), { query: '?verify=false' }),
+    );
+    const saved = await Promise.all(asked);
+    expect(saved.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(await rowOf(appid)).toMatchObject({ revision: 3 });
+  });
+
   it('is the newest, when two save at once', async () => {
     const appid = await newMiniProgram();
     const token = newToken(appid);

@@ -13,8 +13,11 @@ export type SendConfigNote = Partial<
 export class SendConfigRepository {
   constructor(private readonly db: Database) {}
 
-  find(appid: string, on: Tx = this.db.read): Promise<SendConfig | null> {
-    return on.findOneBy(SendConfig, { appid });
+  find(appid: string, tx?: Tx): Promise<SendConfig | null> {
+    return (tx ?? this.db.read).findOne(SendConfig, {
+      where: { appid },
+      ...this.db.currentRead(tx),
+    });
   }
 
   findByUrl(
