@@ -30,7 +30,8 @@ export class AccountDeletion {
    * Deletes an account that has ended its authorization. What is left of it are its audit rows, the month's count of
    * quota resets, and the event that tells of its end.
    *
-   * Most rows go page by page before: one that fails on the way leaves an account that can be deleted again.
+   * Its history goes page by page before: one that fails on the way leaves an account that can be deleted again. What the
+   * account needs to work goes with it, in one transaction.
    *
    * @param confirm its appid once more
    * @throws AppError `not_found`, `confirmation_mismatch`, `account_still_authorized`
@@ -40,7 +41,8 @@ export class AccountDeletion {
     const account = await this.accounts.get(caller, appid);
     if (confirm !== appid) throw new AppError('confirmation_mismatch');
     await this.#checkEnded(account, caller);
-    for (const table of this.accountData.all().filter(isBulk)) await this.#erase(table, appid);
+    for (const table of this.accountData.all().filter(({ isHistory }) => isHistory))
+      await this.#erase(table, appid);
     await this.db.write(async (tx) => {
       const before = await this.accounts.getForUpdate(tx, caller, appid);
       // It may have been authorized anew while its rows went.
@@ -79,9 +81,4 @@ export class AccountDeletion {
   async #erase({ erase }: AccountTable, appid: string): Promise<void> {
     while ((await this.db.write((tx) => erase(tx, appid, PAGE))) >= PAGE);
   }
-}
-
-/** The account itself, and what keeps it working, go last and all at once. */
-function isBulk({ table }: AccountTable): boolean {
-  return !['account', 'token', 'token_history'].includes(table);
 }

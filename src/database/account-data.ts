@@ -5,6 +5,8 @@ import type { Tx } from './database.js';
 /** A table that holds rows of accounts, and how they are removed. */
 export interface AccountTable {
   table: string;
+  /** There may be very many of them, and none is needed to work with the account: they go first, page by page. */
+  isHistory?: boolean;
   /**
    * Removes some of the account's rows; removing none of nothing is right too.
    *

@@ -47,6 +47,7 @@ export class EventsService implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     this.accountData.register({
       table: 'event',
+      isHistory: true,
       erase: (tx, appid, limit) => this.events.eraseAccount(tx, appid, limit),
       erasePerson: async (appid, openid) => {
         const page = (): Promise<number> =>

@@ -136,6 +136,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     });
     this.accountData.register({
       table: 'push',
+      isHistory: true,
       erase: async (tx, appid, limit) => {
         const erased = await this.pushes.eraseAccount(tx, appid, limit);
         if (erased < limit) await this.#eraseEventsAbout(tx, appid);

@@ -76,6 +76,7 @@ export class WorkQueue implements OnModuleInit, OnApplicationBootstrap, BeforeAp
   onModuleInit(): void {
     this.accountData.register({
       table: 'work',
+      isHistory: true,
       erase: (tx, appid, limit) => this.work.eraseAccount(tx, appid, limit),
     });
   }
