@@ -9,6 +9,7 @@ const FILE = join(import.meta.dirname, 'openapi.json');
 
 interface Operation {
   summary?: string;
+  parameters?: { name: string; in: string; required?: boolean }[];
   requestBody?: { content: Record<string, { schema: { $ref?: string } }> };
 }
 
@@ -38,6 +39,15 @@ describe('/docs-json', () => {
       Object.values(methods).map(({ summary }) => summary),
     );
     for (const summary of summaries) expect(summary).toMatch(/[\u4e00-\u9fff].* \/ .*[A-Za-z]/);
+  });
+
+  it('asks for no header: Swagger UI would send nothing without it', () => {
+    const headers = Object.values(served.paths)
+      .flatMap((methods) => Object.values(methods))
+      .flatMap(({ parameters = [] }) => parameters)
+      .filter((parameter) => parameter.in === 'header');
+    expect(headers.length).toBeGreaterThan(0);
+    expect(headers.filter(({ required }) => required)).toEqual([]);
   });
 
   it('has an example for every field of a body', () => {

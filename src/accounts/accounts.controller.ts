@@ -3,7 +3,6 @@ import {
   Controller,
   Delete,
   Get,
-  Headers,
   HttpCode,
   Param,
   Post,
@@ -22,7 +21,8 @@ import {
 
 import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
 import { ApiProblems } from '../common/api-docs.js';
-import { inLang, type Lang, pickLang } from '../common/text.js';
+import { CurrentLang } from '../common/current-lang.js';
+import { inLang, type Lang } from '../common/text.js';
 import {
   AccountDto,
   AccountPageDto,
@@ -67,10 +67,10 @@ export class AccountsController {
   async list(
     @CurrentCaller() caller: Caller,
     @Query() query: ListAccountsDto,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<AccountPageDto> {
     const { accounts, nextCursor, counts } = await this.accountsList.find(caller, query);
-    const items = await this.views.showAll(accounts, pickLang(acceptLanguage));
+    const items = await this.views.showAll(accounts, lang);
     return { items, nextCursor, counts };
   }
 
@@ -83,9 +83,9 @@ export class AccountsController {
   async get(
     @CurrentCaller() caller: Caller,
     @Param('appid') appid: string,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<AccountDto> {
-    return this.views.show(await this.accounts.get(caller, appid), pickLang(acceptLanguage));
+    return this.views.show(await this.accounts.get(caller, appid), lang);
   }
 
   @Put(':appid/openid-property')
@@ -112,10 +112,10 @@ export class AccountsController {
     @CurrentCaller() caller: Caller,
     @Param('appid') appid: string,
     @Body() { property }: OpenidPropertyDto,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<AccountDto> {
     const account = await this.accounts.setProperty(caller, appid, property);
-    return this.views.show(account, pickLang(acceptLanguage));
+    return this.views.show(account, lang);
   }
 
   @Get(':appid/enable-checks')
@@ -131,9 +131,9 @@ export class AccountsController {
   check(
     @CurrentCaller() caller: Caller,
     @Param('appid') appid: string,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<EnableChecksDto> {
-    return this.enabling.check(caller, appid, pickLang(acceptLanguage));
+    return this.enabling.check(caller, appid, lang);
   }
 
   @Post(':appid/enable')
@@ -150,10 +150,10 @@ export class AccountsController {
   async enable(
     @CurrentCaller() caller: Caller,
     @Param('appid') appid: string,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<AccountDto> {
     const account = await this.enabling.enable(caller, appid);
-    return this.views.show(account, pickLang(acceptLanguage));
+    return this.views.show(account, lang);
   }
 
   @Post(':appid/disable')
@@ -170,10 +170,10 @@ export class AccountsController {
   async disable(
     @CurrentCaller() caller: Caller,
     @Param('appid') appid: string,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<AccountDto> {
     const account = await this.enabling.disable(caller, appid);
-    return this.views.show(account, pickLang(acceptLanguage));
+    return this.views.show(account, lang);
   }
 
   @Post(':appid/claim')
@@ -193,10 +193,10 @@ export class AccountsController {
     @CurrentCaller() caller: Caller,
     @Param('appid') appid: string,
     @Body() { tenantId }: ClaimAccountDto,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<AccountDto> {
     const account = await this.accounts.claim(caller, appid, tenantId);
-    return this.views.show(account, pickLang(acceptLanguage));
+    return this.views.show(account, lang);
   }
 
   @Delete(':appid')
@@ -237,11 +237,7 @@ export class AccountsController {
   })
   @ApiOkResponse({ type: SyncReportDto })
   @ApiProblems('wechat_error', 'wechat_unavailable', 'component_ticket_missing')
-  async sync(
-    @CurrentCaller() caller: Caller,
-    @Headers('accept-language') acceptLanguage?: string,
-  ): Promise<SyncReportDto> {
-    const lang: Lang = pickLang(acceptLanguage);
+  async sync(@CurrentCaller() caller: Caller, @CurrentLang() lang: Lang): Promise<SyncReportDto> {
     const report = await this.accountsSync.sync(caller, caller);
     return {
       ...report,

@@ -1,11 +1,12 @@
-import { Body, Controller, Get, Headers, Param, Post } from '@nestjs/common';
+import { Body, Controller, Get, Param, Post } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 
 import { Env } from '../../config/env.js';
 import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
 import { toPermissionRefs } from '../accounts/permissions.js';
 import { ApiProblems } from '../common/api-docs.js';
-import { inLang, pickLang } from '../common/text.js';
+import { CurrentLang } from '../common/current-lang.js';
+import { inLang, type Lang } from '../common/text.js';
 import {
   AuthorizationDto,
   CreateAuthorizationDto,
@@ -58,7 +59,7 @@ export class AuthorizationsController {
   async get(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<AuthorizationDto> {
     const { authorization, status, account, failure } = await this.authorizations.get(caller, id);
     const { gainedPermissionIds: gained, lostPermissionIds: lost } = authorization;
@@ -72,7 +73,7 @@ export class AuthorizationsController {
       },
       failure: failure && {
         code: failure.code,
-        detail: inLang(failureText(failure.code, failure.errcode), pickLang(acceptLanguage)),
+        detail: inLang(failureText(failure.code, failure.errcode), lang),
       },
       permissions: gained &&
         lost && { gained: toPermissionRefs(gained), lost: toPermissionRefs(lost) },

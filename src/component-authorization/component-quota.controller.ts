@@ -1,4 +1,4 @@
-import { Controller, Get, Headers, Post, Query } from '@nestjs/common';
+import { Controller, Get, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 
 import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
@@ -13,7 +13,8 @@ import {
 } from '../accounts/quota/quota.dto.js';
 import { QuotaResets } from '../accounts/quota/quota-resets.service.js';
 import { ApiProblems } from '../common/api-docs.js';
-import { pickLang } from '../common/text.js';
+import { CurrentLang } from '../common/current-lang.js';
+import { type Lang } from '../common/text.js';
 import { ComponentService } from './component.service.js';
 
 @ApiTags('第三方平台 Component')
@@ -50,9 +51,9 @@ export class ComponentQuotaController {
   })
   @ApiOkResponse({ type: QuotaResetsDto })
   @ApiProblems()
-  async list(@Headers('accept-language') acceptLanguage?: string): Promise<QuotaResetsDto> {
+  async list(@CurrentLang() lang: Lang): Promise<QuotaResetsDto> {
     const list = await this.resets.list(this.component.appid);
-    return toResetsDto(list, pickLang(acceptLanguage));
+    return toResetsDto(list, lang);
   }
 
   @Post('quota-resets')
@@ -66,9 +67,9 @@ export class ComponentQuotaController {
   @ApiProblems('quota_reset_budget_exhausted', 'wechat_error', 'wechat_unavailable')
   async reset(
     @CurrentCaller() caller: Caller,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<QuotaResetMadeDto> {
     const subject = { appid: this.component.appid, tenantId: null };
-    return toMadeDto(await this.resets.reset(subject, caller), pickLang(acceptLanguage));
+    return toMadeDto(await this.resets.reset(subject, caller), lang);
   }
 }

@@ -1,9 +1,10 @@
-import { Controller, Get, Headers, HttpCode, Post } from '@nestjs/common';
+import { Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 
 import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
 import { ApiProblems } from '../common/api-docs.js';
-import { inLang, pickLang } from '../common/text.js';
+import { CurrentLang } from '../common/current-lang.js';
+import { inLang, type Lang } from '../common/text.js';
 import { ComponentDto } from './component.dto.js';
 import { ComponentService } from './component.service.js';
 
@@ -21,8 +22,7 @@ export class ComponentController {
   })
   @ApiOkResponse({ type: ComponentDto })
   @ApiProblems()
-  async get(@Headers('accept-language') acceptLanguage?: string): Promise<ComponentDto> {
-    const lang = pickLang(acceptLanguage);
+  async get(@CurrentLang() lang: Lang): Promise<ComponentDto> {
     const status = await this.component.status();
     return {
       ...status,

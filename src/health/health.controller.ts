@@ -1,4 +1,4 @@
-import { Controller, Get, Headers, Res } from '@nestjs/common';
+import { Controller, Get, Res } from '@nestjs/common';
 import {
   ApiOkResponse,
   ApiOperation,
@@ -7,7 +7,8 @@ import {
 } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 
-import { inLang, pickLang } from '../common/text.js';
+import { CurrentLang } from '../common/current-lang.js';
+import { inLang, type Lang } from '../common/text.js';
 import { Diagnosis } from './diagnosis.js';
 import { LiveDto, ReadinessDto } from './health.dto.js';
 
@@ -35,10 +36,9 @@ export class HealthController {
   @ApiServiceUnavailableResponse({ type: ReadinessDto })
   async ready(
     @Res({ passthrough: true }) reply: FastifyReply,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<ReadinessDto> {
     void reply.header('cache-control', 'no-store');
-    const lang = pickLang(acceptLanguage);
     const { isReady, isDatabaseUp, component, missing } = await this.diagnosis.make();
     if (!isReady) void reply.status(503);
     return {

@@ -2,7 +2,6 @@ import {
   Body,
   Controller,
   Get,
-  Headers,
   HttpCode,
   Param,
   Post,
@@ -23,7 +22,8 @@ import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
 import { MiniProgramGuard } from '../accounts/mini-program.guard.js';
 import { ApiProblems } from '../common/api-docs.js';
 import { SecretHintDto } from '../common/secret-hint.js';
-import { pickLang } from '../common/text.js';
+import { CurrentLang } from '../common/current-lang.js';
+import { type Lang } from '../common/text.js';
 import {
   SAVE_EXAMPLES,
   SaveOptionsDto,
@@ -51,11 +51,8 @@ export class SendConfigController {
   })
   @ApiOkResponse({ type: SendConfigDto })
   @ApiProblems('not_found', 'mini_program_only')
-  async get(
-    @Param('appid') appid: string,
-    @Headers('accept-language') acceptLanguage?: string,
-  ): Promise<SendConfigDto> {
-    return toSendConfigDto(await this.sendConfig.find(appid), pickLang(acceptLanguage));
+  async get(@Param('appid') appid: string, @CurrentLang() lang: Lang): Promise<SendConfigDto> {
+    return toSendConfigDto(await this.sendConfig.find(appid), lang);
   }
 
   @Put()
@@ -84,10 +81,10 @@ export class SendConfigController {
     @Param('appid') appid: string,
     @Query() { verify }: SaveOptionsDto,
     @Body() asked: SaveSendConfigDto,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<SendConfigDto> {
     await this.sendConfig.save(caller, appid, asked, verify === 'true');
-    return toSendConfigDto(await this.sendConfig.find(appid), pickLang(acceptLanguage));
+    return toSendConfigDto(await this.sendConfig.find(appid), lang);
   }
 
   @Post('test')
@@ -101,10 +98,7 @@ export class SendConfigController {
   })
   @ApiOkResponse({ type: SendTestDto })
   @ApiProblems('not_found', 'send_config_missing', 'mini_program_only')
-  async test(
-    @Param('appid') appid: string,
-    @Headers('accept-language') acceptLanguage?: string,
-  ): Promise<SendTestDto> {
-    return toSendTestDto(await this.sendConfig.test(appid), pickLang(acceptLanguage));
+  async test(@Param('appid') appid: string, @CurrentLang() lang: Lang): Promise<SendTestDto> {
+    return toSendTestDto(await this.sendConfig.test(appid), lang);
   }
 }

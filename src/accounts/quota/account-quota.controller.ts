@@ -1,4 +1,4 @@
-import { Controller, Get, Headers, Param, Post, Query, UseGuards } from '@nestjs/common';
+import { Controller, Get, Param, Post, Query, UseGuards } from '@nestjs/common';
 import {
   ApiCreatedResponse,
   ApiOkResponse,
@@ -9,7 +9,8 @@ import {
 
 import { type Caller, CurrentCaller, RequireRole } from '../../access/roles.js';
 import { ApiProblems } from '../../common/api-docs.js';
-import { pickLang } from '../../common/text.js';
+import { CurrentLang } from '../../common/current-lang.js';
+import { type Lang } from '../../common/text.js';
 import { VisibleAccountGuard } from '../visible-account.guard.js';
 import { AccountQuota } from './account-quota.service.js';
 import {
@@ -68,9 +69,9 @@ export class AccountQuotaController {
   async list(
     @CurrentCaller() caller: Caller,
     @Param('appid') appid: string,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<QuotaResetsDto> {
-    return toResetsDto(await this.quota.list(caller, appid), pickLang(acceptLanguage));
+    return toResetsDto(await this.quota.list(caller, appid), lang);
   }
 
   @Post('quota-resets')
@@ -95,8 +96,8 @@ export class AccountQuotaController {
   async reset(
     @CurrentCaller() caller: Caller,
     @Param('appid') appid: string,
-    @Headers('accept-language') acceptLanguage?: string,
+    @CurrentLang() lang: Lang,
   ): Promise<QuotaResetMadeDto> {
-    return toMadeDto(await this.quota.reset(caller, appid), pickLang(acceptLanguage));
+    return toMadeDto(await this.quota.reset(caller, appid), lang);
   }
 }
