@@ -55,6 +55,7 @@ export {
   type OpenedPush,
   openPush,
   type OtherInfoPush,
+  parsePushDocument,
   type Push,
   type PushCredentials,
   type PushFormat,
@@ -83,5 +84,12 @@ export {
   videoReply,
   voiceReply,
 } from './reply.js';
+export {
+  isSubscriptionEvent,
+  readSubscriptionEvent,
+  SUBSCRIPTION_EVENTS,
+  type SubscriptionEvent,
+  type SubscriptionReceipt,
+} from './subscription-event.js';
 export type { Text } from './text.js';
 export { buildXml, parseXml, type XmlInput, type XmlObject, type XmlValue } from './xml.js';

@@ -12,6 +12,10 @@ export type PushRefusal =
   | 'appid'
   /** Clear text came where the record says that it is encrypted. */
   | 'plaintext_refused'
+  /** Nothing but ciphertext came where the record says that it is clear text. */
+  | 'ciphertext_refused'
+  /** No Token has been agreed with the sender yet. */
+  | 'not_configured'
   /** XML came where JSON is agreed, or the other way round. */
   | 'format_refused';
 

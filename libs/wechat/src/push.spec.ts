@@ -237,6 +237,17 @@ describe('openPush', () => {
     },
   );
 
+  it('refuses nothing but ciphertext in plaintext mode, and takes the clear text that stands beside some', () => {
+    const query = { signature: FIXTURE.signature, timestamp, nonce };
+    const credentials = { ...miniProgram, mode: 'plaintext' as const };
+    const both = Buffer.from('<xml><MsgType>event</MsgType><Encrypt>x</Encrypt></xml>');
+    expect(refusalOf(() => openPush(good.body, query, credentials))).toEqual({
+      reason: 'ciphertext_refused',
+      status: 403,
+    });
+    expect(openPush(both, query, credentials).fields).toMatchObject({ MsgType: 'event' });
+  });
+
   it('throws nothing but its own refusal, whatever comes', () => {
     fc.assert(
       fc.property(

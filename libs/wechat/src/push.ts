@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import { decryptMessage, sameText, sign } from './crypto.js';
 import { parsePushJson } from './json.js';
 import { PushError, type PushRefusal } from './push-error.js';
+import { isSubscriptionEvent, readSubscriptionEvent } from './subscription-event.js';
 import { parseXml, type XmlObject, type XmlValue } from './xml.js';
 
 /** 明文 / 兼容 / 安全: what the account's record says, whatever a request claims. */
@@ -98,6 +99,9 @@ export function openPush(
   const encrypted = outer['Encrypt'];
   if (credentials.mode === 'plaintext' || encrypted === undefined) {
     if (credentials.mode === 'secure') throw new PushError('plaintext_refused');
+    // Taken as it is, it would be kept and say nothing. In compatible mode the clear fields stand beside it.
+    if (encrypted !== undefined && outer['MsgType'] === undefined)
+      throw new PushError('ciphertext_refused');
     return openClear(text, format, outer, query, credentials);
   }
   if (typeof encrypted !== 'string') throw new PushError('unparsable');
@@ -181,14 +185,35 @@ function parse(text: string, format: PushFormat): XmlObject {
 }
 
 /**
+ * Reads a clear document again that {@link openPush} has opened.
+ *
+ * @throws PushError `unparsable`
+ */
+export function parsePushDocument(content: string): XmlObject {
+  return parse(content, formatOf(content));
+}
+
+/**
  * What tells a push from every other one of its account, however often it is sent.
  *
- * @returns WeChat's `MsgId`, else the SHA-256 of the clear document in hex
+ * @returns WeChat's `MsgId`; for an event of subscription messages, which may come by two addresses in two formats, the
+ *   SHA-256 of what it says; else that of the clear document; both in hex
  */
 export function dedupKey({ content, fields }: OpenedPush): string {
   const msgId = fields['MsgId'];
   if (typeof msgId === 'string' && /^\d{1,20}$/.test(msgId)) return msgId;
-  return hash('sha256', content, 'hex');
+  return hash('sha256', meaningOf(fields) ?? content, 'hex');
+}
+
+/** The same in every format; null for what has but one. */
+function meaningOf(fields: XmlObject): string | null {
+  const event = text(fields['Event'])?.toLowerCase();
+  if (event === undefined || !isSubscriptionEvent(event)) return null;
+  const entries = readSubscriptionEvent(event, fields).map(({ payload }) =>
+    Object.entries(payload).toSorted(([one], [other]) => (one < other ? -1 : 1)),
+  );
+  if (entries.length === 0) return null;
+  return JSON.stringify([event, fields['FromUserName'], fields['CreateTime'], entries]);
 }
 
 interface ComponentEvent {
