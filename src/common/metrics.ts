@@ -5,6 +5,9 @@ import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client
 const PREFIX = 'wechat_channel_';
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** Where a push comes in: at the component's two addresses, or at a mini-program's own. */
+export type Door = 'component' | 'account' | 'receipt';
+
 /** What this process counts. Gauges that are read from the database are added where they are answered. */
 @Injectable()
 export class Metrics {

@@ -5,6 +5,9 @@ import type { Tx } from '../database/database.js';
 
 /** What a handler knows of the push beside its content. */
 export interface PushContext {
+  /** The ledger's id of the push, a UUID v7. */
+  id: string;
+  receivedAt: Date;
   /** The appid of the address it came to: the component's for its own events. */
   account: string;
   /** 1 at the first try. */
@@ -37,6 +40,8 @@ export type PassiveReply = (push: AccountPush, appid: string) => string | null;
 @Injectable()
 export class PushHandlers {
   readonly #handlers = new Map<string, PushHandler>();
+  readonly #ofEvents = new Map<string, PushHandler>();
+  readonly #grouped = new WeakSet<PushHandler>();
   readonly #replies: PassiveReply[] = [];
 
   /** @throws TypeError when the kind has a handler already */
@@ -50,13 +55,33 @@ export class PushHandlers {
     this.#handlers.set(kind, handler as PushHandler);
   }
 
+  /**
+   * Takes the events of these names from whoever handles all other events.
+   *
+   * @param events in lower case
+   * @param handler gathers what it is called with and writes it together: it is called with hundreds at once
+   * @throws TypeError when one of them has a handler of its own already
+   */
+  registerEvents(events: readonly string[], handler: PushHandler<EventPush>): void {
+    const taken = events.find((event) => this.#ofEvents.has(event));
+    if (taken !== undefined) throw new TypeError(`The event ${taken} has a handler already.`);
+    for (const event of events) this.#ofEvents.set(event, handler as PushHandler);
+    this.#grouped.add(handler as PushHandler);
+  }
+
   /** Adds somebody who may have an answer; the first that has one gives it. */
   registerReply(reply: PassiveReply): void {
     this.#replies.push(reply);
   }
 
-  find(kind: string): PushHandler | null {
-    return this.#handlers.get(kind) ?? null;
+  find(push: Push): PushHandler | null {
+    const own = push.kind === 'event' ? this.#ofEvents.get(push.event) : undefined;
+    return own ?? this.#handlers.get(push.kind) ?? null;
+  }
+
+  /** Whether the handler writes what it is called with in groups, on few connections however many there are. */
+  isGrouped(handler: PushHandler): boolean {
+    return this.#grouped.has(handler);
   }
 
   reply(push: AccountPush, appid: string): string | null {

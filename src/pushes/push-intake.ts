@@ -2,54 +2,39 @@ import { randomInt } from 'node:crypto';
 
 import {
   answerHandshake,
-  dedupKey,
   type OpenedPush,
   openPush,
-  type Push,
   PushError,
   type PushQuery,
   sealReply,
 } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
-import { v7 as uuidV7 } from 'uuid';
 
 import { Env } from '../../config/env.js';
 import { Clock } from '../common/clock.js';
 import { Logger } from '../common/logger.js';
-import { Metrics } from '../common/metrics.js';
 import type { RequestContext } from '../common/request-context.js';
 import { PushAccounts } from './push-accounts.js';
 import { type AccountPush, PushHandlers } from './push-handlers.js';
-import { PushLedger, readPush, type VerifiedPush } from './push-ledger.js';
-
-/** What a push is answered with when there is nothing to say. */
-export const SUCCESS = 'success';
-const UNKNOWN_KIND = 'unknown';
-const XML_TYPE = 'application/xml; charset=utf-8';
-const TEXT_TYPE = 'text/plain; charset=utf-8';
-
-/** What to answer, once the push is kept. */
-export interface PushAnswer {
-  body: string;
-  contentType: string;
-}
+import { type PushAnswer, PushKeeper, TEXT_TYPE } from './push-keeper.js';
+import { readPush } from './push-ledger.js';
 
 /** The component's two doors: verify, have it kept, answer. */
 @Injectable()
 export class PushIntake {
   constructor(
     private readonly env: Env,
-    private readonly ledger: PushLedger,
+    private readonly keeper: PushKeeper,
     private readonly handlers: PushHandlers,
     private readonly accounts: PushAccounts,
     private readonly clock: Clock,
-    private readonly metrics: Metrics,
     private readonly logger: Logger,
   ) {}
 
   /** The address check that WeChat may make when one of the component's addresses is saved. @throws PushError */
-  answerHandshake(query: PushQuery): string {
-    return answerHandshake(query, [this.env.component.token]);
+  answerHandshake(query: PushQuery): PushAnswer {
+    const body = answerHandshake(query, [this.env.component.token]);
+    return { body, contentType: TEXT_TYPE };
   }
 
   /**
@@ -70,8 +55,16 @@ export class PushIntake {
     const push = readPush(opened.fields);
     if (push && 'componentAppid' in push && push.componentAppid !== appid)
       throw new PushError('appid');
-    const handler = push && this.handlers.find(push.kind);
-    return this.#keep('component', appid, opened, { push, handler, request, reply: null });
+    const handler = push && this.handlers.find(push);
+    return this.keeper.keep({
+      door: 'component',
+      account: appid,
+      opened,
+      push,
+      handler,
+      request,
+      answer: null,
+    });
   }
 
   /**
@@ -90,20 +83,18 @@ export class PushIntake {
     const push = readPush(opened.fields);
     const known = this.accounts.peek(appid);
     const account = known === undefined ? await this.accounts.find(appid) : known;
-    if (!account) {
-      this.metrics.pushes.inc({ door: 'account', kind: kindOf(push), outcome: 'dropped' });
-      this.logger.info('push.dropped', { ...request, appid, kind: kindOf(push) });
-      return { body: SUCCESS, contentType: TEXT_TYPE };
-    }
+    const about = { door: 'account', account: appid, push, request } as const;
+    if (!account) return this.keeper.drop(about);
     const ofAccount = push && 'toUserName' in push ? push : null;
     // The signature does not cover the address: a push of one account must not be passed off as another's.
     if (ofAccount && account.originalId && ofAccount.toUserName !== account.originalId)
       throw new PushError('appid');
-    const handler = account.handler ?? (push && this.handlers.find(push.kind));
+    const handler = account.handler ?? (push && this.handlers.find(push));
     const reply =
       ofAccount &&
       (account.reply ? account.reply(ofAccount, appid) : this.#reply(ofAccount, appid));
-    return this.#keep('account', appid, opened, { push, handler, request, reply });
+    const answer = reply && this.#sealReply(reply, opened);
+    return this.keeper.keep({ ...about, opened, handler, answer });
   }
 
   #open(body: Buffer, query: PushQuery): OpenedPush {
@@ -127,51 +118,15 @@ export class PushIntake {
     }
   }
 
-  async #keep(
-    door: 'component' | 'account',
-    account: string,
-    opened: OpenedPush,
-    about: Pick<VerifiedPush, 'push' | 'handler' | 'request'> & { reply: string | null },
-  ): Promise<PushAnswer> {
-    const { push, handler, request, reply } = about;
-    const now = this.clock.now();
-    const kind = kindOf(push);
-    const kept = await this.ledger.keep({
-      row: {
-        id: uuidV7({ msecs: now.getTime() }),
-        account,
-        dedupKey: dedupKey(opened),
-        kind,
-        occurredAt: push ? new Date(push.createTime * 1000) : now,
-        answer: reply && this.#sealReply(reply, opened, now),
-      },
-      content: opened.content,
-      push,
-      handler,
-      request,
-    });
-    const isNew = kept?.isNew ?? true;
-    this.metrics.pushes.inc({ door, kind, outcome: isNew ? 'kept' : 'duplicate' });
-    this.logger.debug('push.received', { account, kind, isNew });
-    const answer = kept?.answer ?? null;
-    return answer === null
-      ? { body: SUCCESS, contentType: TEXT_TYPE }
-      : { body: answer, contentType: XML_TYPE };
-  }
-
-  #sealReply(clear: string, { encodingAesKey, format }: OpenedPush, now: Date): string {
+  #sealReply(clear: string, { encodingAesKey, format }: OpenedPush): string {
     const { appid, token, encodingAesKey: key } = this.env.component;
     return sealReply(clear, {
       token,
       encodingAesKey: encodingAesKey ?? key,
       appid,
-      timestamp: Math.floor(now.getTime() / 1000),
+      timestamp: Math.floor(this.clock.now().getTime() / 1000),
       nonce: String(randomInt(1_000_000_000, 9_999_999_999)),
       format,
     });
   }
-}
-
-function kindOf(push: Push | null): string {
-  return push?.kind ?? UNKNOWN_KIND;
 }

@@ -1,7 +1,7 @@
-import { parseXml, type Push, PushError, toPush, type XmlObject } from '@app/wechat';
+import { parsePushDocument, type Push, PushError, toPush, type XmlObject } from '@app/wechat';
 import { SecretBox } from '@app/secret-box';
 import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 
 import { Env } from '../../config/env.js';
 import { AuditService } from '../access/audit.service.js';
@@ -49,13 +49,15 @@ const ROW_BYTES = 400;
 
 /** Of the pool's sixteen connections: however slow the database, handlers must leave some to what WeChat waits for. */
 const HANDLERS_AT_ONCE = 8;
+/** Of those that write in groups, whose connections are few: as many as a group of theirs may have. */
+const GROUPED_AT_ONCE = 500;
 /** More than so many are not kept in memory: they wait in the ledger. */
 const MAX_QUEUED = 1_000;
 const FIRST_RETRY_MS = 10_000;
 const LONGEST_RETRY_MS = 600_000;
 const MAX_ATTEMPTS = 12;
 const SWEEP_SECONDS = 5;
-const SWEEP_PAGE = 100;
+const SWEEP_PAGE = 500;
 const PURGE_SECONDS = 3_600;
 const PURGE_PAGE = 1_000;
 const DAY_MS = 86_400_000;
@@ -78,6 +80,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
   /** What this process handles, by the push's id. */
   readonly #running = new Map<string, Promise<void>>();
   readonly #turns = pLimit(HANDLERS_AT_ONCE);
+  readonly #groupedTurns = pLimit(GROUPED_AT_ONCE);
   readonly #inserts: GroupCommit<NewPush, KeptPush | null>;
   readonly #marks: GroupCommit<string, undefined>;
   /** Claimed, but told to stop before their handler began. */
@@ -172,10 +175,13 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
 
   /** Hands out again what a crash, a full memory or a failing handler left behind. */
   async sweep(): Promise<void> {
-    const due = await this.pushes.findDue(this.clock.now(), SWEEP_PAGE);
-    for (const row of due) await this.#takeOver(row);
-    // Not for everything that runs: where pushes come in all the time, that never ends.
-    await Promise.all(due.map(({ id }) => this.#running.get(id) ?? Promise.resolve()));
+    while (!this.#isStopping) {
+      const due = await this.pushes.findDue(this.clock.now(), SWEEP_PAGE);
+      await this.#takeOver(due);
+      // Not for everything that runs: where pushes come in all the time, that never ends.
+      await Promise.all(due.map(({ id }) => this.#running.get(id) ?? Promise.resolve()));
+      if (due.length < SWEEP_PAGE) return;
+    }
   }
 
   /** Resolves when no handler runs in this process. */
@@ -211,7 +217,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
       return found;
     });
     // What comes of it is WeChat's doing, not this request's.
-    await outsideRequest(() => this.#takeOver(row));
+    await outsideRequest(() => this.#takeOver([row]));
   }
 
   /** The same for all that match; they are handled by and by. @returns how many */
@@ -256,30 +262,30 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     });
   }
 
-  async #takeOver(row: PushRow): Promise<void> {
-    if (this.#isStopping || this.#running.has(row.id)) return;
-    if (!(await this.pushes.claim(row, this.heartbeat.leaseMs))) return;
-    row.attempts += 1;
-    this.#start(row, () => this.#read(row));
+  async #takeOver(rows: readonly PushRow[]): Promise<void> {
+    if (this.#isStopping) return;
+    const idle = rows.filter(({ id }) => !this.#running.has(id));
+    for (const row of await this.pushes.claim(idle, this.heartbeat.leaseMs)) {
+      row.attempts += 1;
+      this.#start(row, () => this.#read(row));
+    }
   }
 
-  async #read({ id, account, kind, content }: PushRow): Promise<Subject> {
-    const push = readPush(parseXml(this.secrets.open(content, contentOf(id))));
+  async #read({ id, account, content }: PushRow): Promise<Subject> {
+    const push = readPush(parsePushDocument(this.secrets.open(content, contentOf(id))));
     const own = await this.accounts.find(account);
-    return { push, handler: own?.handler ?? this.handlers.find(kind) };
+    return { push, handler: own?.handler ?? (push && this.handlers.find(push)) };
   }
 
   /** @param request what brought it, where it is handled right after its answer */
   #start(row: PushRow, read: () => Promise<Subject>, request: RequestContext | null = null): void {
     const handle = (): Promise<void> => this.#handle(row, read);
-    const run = this.#turns(() => (request ? runInRequest(request, handle) : handle())).finally(
-      () => {
-        this.#running.delete(row.id);
-        if (this.#running.size > 0) return;
-        this.#stopRenewing?.();
-        this.#stopRenewing = null;
-      },
-    );
+    const run = (request ? runInRequest(request, handle) : handle()).finally(() => {
+      this.#running.delete(row.id);
+      if (this.#running.size > 0) return;
+      this.#stopRenewing?.();
+      this.#stopRenewing = null;
+    });
     this.#running.set(row.id, run);
     this.#stopRenewing ??= this.heartbeat.hold(() =>
       this.pushes.renew([...this.#running.keys()], this.heartbeat.leaseMs),
@@ -288,13 +294,10 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
 
   /** Never rejects: a failure that cannot even be written down is left to the sweep. */
   async #handle(row: PushRow, read: () => Promise<Subject>): Promise<void> {
-    if (this.#isStopping) {
-      this.#notBegun.push(row.id);
-      return;
-    }
     const fields = { pushId: row.id, kind: row.kind, attempts: row.attempts };
     try {
-      await this.#attempt(row, await read());
+      const subject = await read();
+      await this.#turnsOf(subject)(() => this.#attempt(row, subject));
     } catch (error) {
       this.logger.error('push.handler_failed', { ...fields, ...errorFields(error) });
       if (error instanceof LeaseLostError) return;
@@ -311,7 +314,15 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     }
   }
 
+  #turnsOf({ handler }: Subject): LimitFunction {
+    return handler && this.handlers.isGrouped(handler) ? this.#groupedTurns : this.#turns;
+  }
+
   async #attempt(row: PushRow, { push, handler }: Subject): Promise<void> {
+    if (this.#isStopping) {
+      this.#notBegun.push(row.id);
+      return;
+    }
     let isFinished = false;
     const finish = async (tx: Tx): Promise<void> => {
       await this.pushes.finish(tx, row, this.clock.now());
@@ -319,7 +330,8 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     };
     // One that waits had a handler when it came: in a newer process than this one, it may be.
     if (!handler) throw new Error(`This process has no handler for ${row.kind}.`);
-    if (push) await handler(push, { account: row.account, attempts: row.attempts, finish });
+    const { id, receivedAt, account, attempts } = row;
+    if (push) await handler(push, { id, receivedAt, account, attempts, finish });
     crashPoint('push.effect_done');
     if (!isFinished) await this.#marks.add(row.id);
   }

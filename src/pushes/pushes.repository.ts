@@ -36,6 +36,7 @@ const COLUMNS =
 const TELL_APART_MS = 1_000;
 
 class SlowError extends Error {}
+class ClaimedElsewhereError extends Error {}
 
 @Injectable()
 export class PushesRepository {
@@ -99,18 +100,43 @@ export class PushesRepository {
       .getMany();
   }
 
-  /** Takes a due push for this process. @returns false when another one was faster */
-  async claim({ id, attempts }: PushRow, leaseMs: number): Promise<boolean> {
-    const { affected } = await this.db.write((tx) =>
-      tx
-        .createQueryBuilder()
-        .update(PushRow)
-        .set({ attempts: attempts + 1, leaseUntil: () => this.db.nowSql(leaseMs) })
-        .where({ id, state: 'waiting', attempts })
-        .andWhere(this.#isFree('lease_until'))
-        .execute(),
-    );
-    return affected === 1;
+  /**
+   * Takes due pushes for this process, those of each number of tries in one statement.
+   *
+   * @param rows as they were read
+   * @returns without those for which another process was faster
+   */
+  async claim(rows: readonly PushRow[], leaseMs: number): Promise<PushRow[]> {
+    const claimed: PushRow[] = [];
+    for (const attempts of new Set(rows.map((row) => row.attempts))) {
+      const alike = rows.filter((row) => row.attempts === attempts);
+      if (await this.#claimAll(alike, attempts, leaseMs)) claimed.push(...alike);
+      // Nobody can tell which of them were taken: one by one, everybody can.
+      else if (alike.length > 1)
+        for (const row of alike)
+          if (await this.#claimAll([row], attempts, leaseMs)) claimed.push(row);
+    }
+    return claimed;
+  }
+
+  /** All or none. */
+  async #claimAll(rows: readonly PushRow[], attempts: number, leaseMs: number): Promise<boolean> {
+    const places = rows.map(() => '?').join(', ');
+    const sql =
+      `UPDATE push ${this.db.byIdSql} SET attempts = attempts + 1, lease_until = ${this.db.nowSql(leaseMs)} ` +
+      `WHERE id IN (${places}) AND state = 'waiting' AND attempts = ? ` +
+      `AND (lease_until IS NULL OR lease_until <= ${this.db.nowSql()})`;
+    try {
+      await this.db.write(async (tx) => {
+        const ids = rows.map(({ id }) => id);
+        const result = await tx.queryRunner?.query(sql, [...ids, attempts], true);
+        if (result?.affected !== rows.length) throw new ClaimedElsewhereError();
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof ClaimedElsewhereError) return false;
+      throw error;
+    }
   }
 
   async renew(ids: readonly string[], leaseMs: number): Promise<void> {
