@@ -54,6 +54,8 @@ export class Env {
   readonly trustedProxies: string[];
   /** How long a push is kept once it was handled. */
   readonly pushRetentionDays: number;
+  /** How long a receipt is kept. */
+  readonly receiptRetentionDays: number;
   /** How long a process that has died keeps others from its work. */
   readonly leaseSeconds: number;
   readonly logLevel: LogLevel;
@@ -121,6 +123,7 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
     wechatOpenBaseUrl: read.origin('WECHAT_OPEN_BASE_URL', 'https://open.weixin.qq.com'),
     trustedProxies: read.networks('TRUSTED_PROXIES'),
     pushRetentionDays: read.integer('PUSH_RETENTION_DAYS', 30, 1, 3650),
+    receiptRetentionDays: read.integer('RECEIPT_RETENTION_DAYS', 180, 1, 3650),
     leaseSeconds: read.integer('LEASE_SECONDS', 30, 1, 3600),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
   });

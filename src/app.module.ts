@@ -13,6 +13,7 @@ import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { KeyRotationModule } from './key-rotation/key-rotation.module.js';
 import { PushesModule } from './pushes/pushes.module.js';
 import { QueueModule } from './queue/queue.module.js';
+import { ReceiptsModule } from './receipts/receipts.module.js';
 import { TokenRefreshModule } from './token-refresh/token-refresh.module.js';
 import { TokensModule } from './tokens/tokens.module.js';
 
@@ -35,6 +36,7 @@ export class AppModule {
         AccountsModule,
         ComponentAuthorizationModule,
         TokenRefreshModule,
+        ReceiptsModule,
         HealthModule,
       ],
     };

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Brackets, IsNull, type SelectQueryBuilder } from 'typeorm';
+import { Brackets, In, IsNull, type SelectQueryBuilder } from 'typeorm';
 
 import type { Position } from '../common/paging.js';
 import { Database, type Tx } from '../database/database.js';
@@ -31,6 +31,14 @@ export class AccountsRepository {
     // SQLite has one writer. Elsewhere, locking what is not there would hold up everybody who inserts beside it.
     if (!seen || this.db.isSqlite) return seen;
     return tx.findOne(Account, { where: { appid }, lock: { mode: 'pessimistic_write' } });
+  }
+
+  async findHolders(tx: Tx, appids: readonly string[]): Promise<Map<string, string | null>> {
+    const rows = await tx.find(Account, {
+      select: { appid: true, tenantId: true },
+      where: { appid: In([...appids]) },
+    });
+    return new Map(rows.map(({ appid, tenantId }) => [appid, tenantId]));
   }
 
   findByProperty(

@@ -174,6 +174,14 @@ export const PROBLEMS = {
       en: 'Correct what `errors` names and try again.',
     },
   },
+  mini_program_only: {
+    status: 422,
+    title: { zh: '仅适用于小程序', en: 'For mini-programs only' },
+    detail: {
+      zh: '该账号是公众号，没有这项配置。请改用小程序的 AppID。',
+      en: 'The account is an official account, which has no such configuration. Use the appid of a mini-program.',
+    },
+  },
   too_many_requests: {
     status: 429,
     title: { zh: '请求过于频繁', en: 'Too many requests' },

@@ -3,6 +3,7 @@ import { CreateSpine1795564800000 } from './1795564800000-create-spine.js';
 import { CreateTokenCustody1795651200000 } from './1795651200000-create-token-custody.js';
 import { CreateAccess1795737600000 } from './1795737600000-create-access.js';
 import { CreateIdempotencyAndRotation1795824000000 } from './1795824000000-create-idempotency-and-rotation.js';
+import { CreateReceipts1796169600000 } from './1796169600000-create-receipts.js';
 
 /** In the order they run. A migration that has landed is never edited. */
 export const migrations = [
@@ -11,4 +12,5 @@ export const migrations = [
   CreateTokenCustody1795651200000,
   CreateAccess1795737600000,
   CreateIdempotencyAndRotation1795824000000,
+  CreateReceipts1796169600000,
 ];
