@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { includesRole, type Role, ROLES } from '../src/access/roles.js';
 import { type Answer, OWNER_KEY, startApp, type TestApp } from './app.js';
-import { begin, makeKey, SERVICE_ACCOUNT } from './helpers.js';
+import { begin, makeKey, MINI_PROGRAM, SERVICE_ACCOUNT } from './helpers.js';
 
 /** What the document says there is, with the smallest role that may call it. */
 const ROUTES: Record<string, Role> = {
@@ -14,6 +14,10 @@ const ROUTES: Record<string, Role> = {
   'GET /accounts/{appid}': 'viewer',
   'POST /accounts/sync': 'admin',
   'POST /accounts/{appid}/claim': 'owner',
+  'GET /accounts/{appid}/receipt-config': 'viewer',
+  'PUT /accounts/{appid}/receipt-config': 'admin',
+  'POST /accounts/{appid}/receipt-config/secrets': 'admin',
+  'GET /accounts/{appid}/receipts': 'viewer',
   'GET /audit-log': 'admin',
   'GET /audit-log/verification': 'owner',
   'GET /events': 'viewer',
@@ -58,6 +62,10 @@ beforeAll(async () => {
   await app.sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: begun.preAuthCode }).pushed;
   await app.settled();
   objects.set('accounts', SERVICE_ACCOUNT);
+  const other = await begin(app, { accountType: 'mini_program' }, 'brand-a');
+  await app.sandbox.authorize({ appid: MINI_PROGRAM, preAuthCode: other.preAuthCode }).pushed;
+  await app.settled();
+  objects.set('mini-programs', MINI_PROGRAM);
 });
 afterAll(() => app.stop());
 
@@ -75,6 +83,11 @@ const call = (
 };
 
 const collectionOf = (route: string): string => route.split('/')[1] ?? '';
+/** Of a kind that has what the route is about. */
+const objectOf = (route: string): string | undefined =>
+  objects.get(
+    /\/(?:receipt-config|receipts)\b/.test(route) ? 'mini-programs' : collectionOf(route),
+  );
 const hasObjects = (route: string): boolean => route.includes('{');
 
 /** The body of a problem, without what differs from call to call. */
@@ -143,7 +156,7 @@ describe.each(withObjects)("another tenant's object: %s", (route, needed) => {
       : call(route, `Bearer ${OWNER_KEY}`, { id, tenant: 'brand-b' });
 
   it('looks like one that does not exist', async () => {
-    const id = objects.get(collectionOf(route));
+    const id = objectOf(route);
     if (id === undefined) throw new Error('beforeAll makes no object for this route.');
     const foreign = await callForB(id);
     expect(foreign.status).toBe(404);
@@ -155,7 +168,7 @@ describe.each(withObjects.filter(([route]) => route.startsWith('GET ')))(
   'an object of their own: %s',
   (route, needed) => {
     it('is there', async () => {
-      const id = objects.get(collectionOf(route)) ?? '';
+      const id = objectOf(route) ?? '';
       const { status } = await call(route, `Bearer ${keysOfA.get(needed)}`, { id });
       expect(status).toBe(200);
     });

@@ -62,6 +62,9 @@ export class SecretWatch implements DestinationStream {
       ...this.own,
       ...handedOut.flatMap((values) => Object.keys(values)),
       ...Object.values(accounts).flatMap(({ authorization }) => authorization?.refreshToken ?? []),
+      ...Object.values(accounts).flatMap(({ pushConfig }) =>
+        pushConfig ? [pushConfig.token, pushConfig.encodingAesKey] : [],
+      ),
     ];
     if (secrets.some((secret) => secret.length >= SHORTEST && text.includes(secret)))
       this.#leaks.add(where);

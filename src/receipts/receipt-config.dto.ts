@@ -109,7 +109,7 @@ export class SaveReceiptConfigDto {
     pattern: ENCODING_AES_KEY.source,
     description:
       '43 位字母或数字；明文模式可不填，不填则沿用已保存的 / 43 letters or digits, not needed for plaintext; left out, the saved one stays',
-    example: 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG',
+    example: 'QwErTyUiOpAsDfGhJkLzXcVbNm1234567890qWeRtYu',
   })
   @IsOptional()
   @Matches(ENCODING_AES_KEY)
@@ -120,7 +120,7 @@ export class ReceiptSecretsDto {
   @ApiProperty({ example: 'mT4vQ8sZ1xK6bN3cR7yW2pL9dF5gH0jA' })
   token: string;
 
-  @ApiProperty({ example: 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG' })
+  @ApiProperty({ example: 'QwErTyUiOpAsDfGhJkLzXcVbNm1234567890qWeRtYu' })
   encodingAesKey: string;
 }
 

@@ -15,6 +15,7 @@ import type { SaveReceiptConfigDto } from './receipt-config.dto.js';
 import type { ReceiptConfig } from './receipt-config.entity.js';
 import { bindingOf, SEALED_COLUMNS, type SealedField } from './receipt-config.sealing.js';
 import { ReceiptConfigsRepository } from './receipt-configs.repository.js';
+import { ReceiptDoors } from './receipt-doors.js';
 
 /** After a change the other side goes on with the former secrets until somebody has pasted the new ones there. */
 const PREVIOUS_ACCEPTED_MS = 10 * 60_000;
@@ -43,6 +44,7 @@ export class ReceiptConfigsService implements OnModuleInit {
     private readonly env: Env,
     private readonly db: Database,
     private readonly configs: ReceiptConfigsRepository,
+    private readonly doors: ReceiptDoors,
     private readonly accounts: AccountsService,
     private readonly audit: AuditService,
     private readonly secrets: SecretBox,
@@ -92,6 +94,7 @@ export class ReceiptConfigsService implements OnModuleInit {
         // The names of what is different now: of a secret, nothing else.
         detail: { changed, source, encryptionMode },
       });
+      this.db.afterCommit(tx, () => this.doors.forget(before.receiptKey));
       return this.configs.find(appid, tx);
     });
     if (!saved) throw new AppError('not_found');

@@ -57,6 +57,11 @@ export class ReceiptDoors {
     return door;
   }
 
+  /** What is agreed is different now: here at once, in other processes within a second. */
+  forget(receiptKey: string): void {
+    this.#memory.forget(receiptKey);
+  }
+
   /** What a push must bring at this moment. */
   credentialsOf({ appid, mode, tokens, encodingAesKeys }: ReceiptDoor): PushCredentials {
     const now = this.clock.now();
