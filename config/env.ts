@@ -56,6 +56,8 @@ export class Env {
   readonly outboundAllowedNetworks: string[];
   /** How long a push is kept once it was handled. */
   readonly pushRetentionDays: number;
+  /** How long a receipt is kept. */
+  readonly receiptRetentionDays: number;
   /** How long a process that has died keeps others from its work. */
   readonly leaseSeconds: number;
   readonly logLevel: LogLevel;
@@ -124,6 +126,7 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
     trustedProxies: read.networks('TRUSTED_PROXIES'),
     outboundAllowedNetworks: read.networks('OUTBOUND_ALLOWED_NETWORKS'),
     pushRetentionDays: read.integer('PUSH_RETENTION_DAYS', 30, 1, 3650),
+    receiptRetentionDays: read.integer('RECEIPT_RETENTION_DAYS', 180, 1, 3650),
     leaseSeconds: read.integer('LEASE_SECONDS', 30, 1, 3600),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
   });

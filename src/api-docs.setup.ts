@@ -39,6 +39,7 @@ export function createApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .addTag('第三方平台 Component')
     .addTag('授权 Authorizations')
     .addTag('账号 Accounts')
+    .addTag('小程序配置 Mini-program configuration')
     .addTag('事件 Events')
     .addTag('密钥 API keys')
     .addTag('运维 Operations')

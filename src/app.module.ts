@@ -14,6 +14,7 @@ import { KeyRotationModule } from './key-rotation/key-rotation.module.js';
 import { PushesModule } from './pushes/pushes.module.js';
 import { QueueModule } from './queue/queue.module.js';
 import { SendConfigModule } from './send-config/send-config.module.js';
+import { ReceiptsModule } from './receipts/receipts.module.js';
 import { TokenRefreshModule } from './token-refresh/token-refresh.module.js';
 import { TokensModule } from './tokens/tokens.module.js';
 
@@ -37,6 +38,7 @@ export class AppModule {
         ComponentAuthorizationModule,
         SendConfigModule,
         TokenRefreshModule,
+        ReceiptsModule,
         HealthModule,
       ],
     };

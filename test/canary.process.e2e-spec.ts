@@ -32,6 +32,8 @@ describe('no secret', () => {
     expect(output).toContain('"msg":"push.refused"');
     expect(canary.leaksIn(output)).toEqual([]);
     expect(canary.leaksIn(decoded(output))).toEqual([]);
+    expect(canary.receiptKey).toHaveLength(43);
+    expect(output).not.toContain(canary.receiptKey);
   });
 
   it('stands in an answer', () => {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
-import { WechatSandbox } from '@app/wechat-sandbox';
+import { type SandboxReceipt, WechatSandbox } from '@app/wechat-sandbox';
 
-import { callbackUrl, linkOf, SERVICE_ACCOUNT } from './helpers.js';
+import { callbackUrl, linkOf, MINI_PROGRAM, SERVICE_ACCOUNT } from './helpers.js';
 import { type Program, serviceEnv, startService } from './processes.js';
 import { until } from './until.js';
 
@@ -14,6 +14,11 @@ const component = {
   appSecret: `canarySecret${unique(10)}`,
   token: `canaryToken${unique(8)}`,
   encodingAesKey: `canaryAes${unique(17)}`,
+};
+/** What is agreed for the mini-program's own pushes. */
+const own = {
+  token: `canaryOwn${unique(10)}`,
+  encodingAesKey: `canaryOwnAes${unique(16)}`.slice(0, 43),
 };
 const adminKey = `canary-admin-${unique(24)}`;
 const sealingKey = randomBytes(32).toString('base64');
@@ -28,6 +33,8 @@ interface Request {
 export class Canary {
   /** Everything that the API, the pages and the push doors answered. */
   readonly answers: string[] = [];
+  /** What the address of the mini-program ends with: shown to those who configure it, and to no reader of the log. */
+  receiptKey = '';
   /** The keys that were shown once, where they were meant to be shown. */
   readonly #madeKeys: string[] = [];
 
@@ -91,6 +98,7 @@ export class Canary {
       });
       return (await this.ask('/api/v1/pushes?kind=message')).includes(SERVICE_ACCOUNT);
     });
+    await this.#receive();
     await this.sandbox.cancel(SERVICE_ACCOUNT).pushed;
     await until(async () => (await this.ask('/api/v1/events')).includes('account.unauthorized'));
     const account = `/api/v1/accounts/${SERVICE_ACCOUNT}`;
@@ -112,6 +120,8 @@ export class Canary {
       component.appSecret,
       component.token,
       component.encodingAesKey,
+      own.token,
+      own.encodingAesKey,
       adminKey,
       sealingKey,
       'canaryRefused',
@@ -205,6 +215,41 @@ export class Canary {
     await this.ask(`${account}/quota-resets`, post);
     await this.ask(`${account}/quota-resets`, post);
     await this.ask(`${account}/quota-resets`);
+  }
+
+  /** A mini-program with an address of its own: good and bad handshakes and pushes. */
+  async #receive(): Promise<void> {
+    await this.sandbox.authorize({ appid: MINI_PROGRAM, preAuthCode: null }).pushed;
+    const path = `/api/v1/accounts/${MINI_PROGRAM}/receipt-config`;
+    await until(async () => (await this.ask(path)).includes('receiptUrl'));
+    await this.ask(path, { method: 'PUT', body: JSON.stringify({ token: 'a' }) });
+    const saved = await this.ask(path, { method: 'PUT', body: JSON.stringify(own) });
+    const { receiptUrl } = JSON.parse(saved) as { receiptUrl: string };
+    const { pathname } = new URL(receiptUrl);
+    this.receiptKey = pathname.split('/').at(-1) ?? '';
+    const config = {
+      ...own,
+      url: `${this.url}${pathname}`,
+      mode: 'secure',
+      format: 'json',
+    } as const;
+    await this.sandbox.savePushConfig(MINI_PROGRAM, { ...config, token: 'anotherToken' });
+    await this.sandbox.savePushConfig(MINI_PROGRAM, config);
+    const receipt: SandboxReceipt = {
+      event: 'subscribe_msg_popup_event',
+      entries: [{ TemplateId: 'T', SubscribeStatusString: 'accept' }],
+    };
+    for (const corruption of [
+      {},
+      { badSignature: true },
+      { isTruncated: true },
+      { encodingAesKey: component.encodingAesKey },
+    ])
+      await this.sandbox.pushReceipt(MINI_PROGRAM, receipt, { corruption });
+    await until(async () => (await this.ask(path)).includes('"reason":"decrypt"'));
+    await until(async () =>
+      (await this.ask(`/api/v1/accounts/${MINI_PROGRAM}/receipts`)).includes('"accept"'),
+    );
   }
 
   async #administrate(): Promise<void> {

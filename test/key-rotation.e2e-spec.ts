@@ -30,6 +30,12 @@ interface RotationBody {
   progress: { table: string; column: string; total: number; done: number; unreadable: number }[];
 }
 
+const SECRETS = {
+  token: 'fixtureToken2026',
+  encodingAesKey: 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG',
+};
+const OTHER_KEY = 'ABCDEFGhijklmnopqrstuvwxyz0123456789abcdefg';
+
 let app: TestApp;
 let pending: Begun;
 
@@ -56,6 +62,9 @@ beforeAll(async () => {
   });
   pending = await begin(app);
   await app.api('POST', '/authorizations', { accountType: 'any' }, { 'idempotency-key': 'kept' });
+  // Twice: the first secrets are the former ones then.
+  for (const secrets of [SECRETS, { token: 'otherToken2026', encodingAesKey: OTHER_KEY }])
+    await app.api('PUT', `/accounts/${MINI_PROGRAM}/receipt-config`, secrets);
   await insertPushes(PUSHES, 1);
 }, 60_000);
 afterAll(() => app.stop());

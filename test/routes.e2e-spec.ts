@@ -31,6 +31,10 @@ const ROUTES: Record<string, Role> = {
   'GET /accounts/{appid}/send-config': 'viewer',
   'PUT /accounts/{appid}/send-config': 'admin',
   'POST /accounts/{appid}/send-config/test': 'admin',
+  'GET /accounts/{appid}/receipt-config': 'viewer',
+  'PUT /accounts/{appid}/receipt-config': 'admin',
+  'POST /accounts/{appid}/receipt-config/secrets': 'admin',
+  'GET /accounts/{appid}/receipts': 'viewer',
   'GET /audit-log': 'admin',
   'GET /audit-log/verification': 'owner',
   'GET /events': 'viewer',
@@ -59,7 +63,7 @@ const OPEN = ['GET /health/live', 'GET /health/ready'];
 const OF_THE_PLATFORM = ['key-rotations', 'pushes', 'work'];
 
 /** What only mini-programs have. */
-const OF_MINI_PROGRAMS = /\/send-config/;
+const OF_MINI_PROGRAMS = /\/(?:send-config|receipt-config|receipts)\b/;
 
 /** One real object of tenant A in each of the other collections that have any. */
 const objects = new Map<string, string>();
@@ -83,8 +87,8 @@ beforeAll(async () => {
   await app.sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: begun.preAuthCode }).pushed;
   await app.settled();
   objects.set('accounts', SERVICE_ACCOUNT);
-  const { preAuthCode } = await begin(app, { accountType: 'any' }, 'brand-a');
-  await app.sandbox.authorize({ appid: MINI_PROGRAM, preAuthCode }).pushed;
+  const other = await begin(app, { accountType: 'any' }, 'brand-a');
+  await app.sandbox.authorize({ appid: MINI_PROGRAM, preAuthCode: other.preAuthCode }).pushed;
   await app.settled();
 });
 afterAll(() => app.stop());

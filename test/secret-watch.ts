@@ -65,6 +65,9 @@ export class SecretWatch implements DestinationStream {
         appSecret,
         ...(authorization ? [authorization.refreshToken] : []),
       ]),
+      ...Object.values(accounts).flatMap(({ pushConfig }) =>
+        pushConfig ? [pushConfig.token, pushConfig.encodingAesKey] : [],
+      ),
     ];
     if (secrets.some((secret) => secret.length >= SHORTEST && text.includes(secret)))
       this.#leaks.add(where);

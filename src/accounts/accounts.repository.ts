@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Brackets, IsNull, Not, type SelectQueryBuilder } from 'typeorm';
+import { Brackets, In, IsNull, Not, type SelectQueryBuilder } from 'typeorm';
 
 import { Database, type Tx } from '../database/database.js';
 import { Account, type AuthorizationState } from './account.entity.js';
@@ -57,6 +57,14 @@ export class AccountsRepository {
     // SQLite has one writer. Elsewhere, locking what is not there would hold up everybody who inserts beside it.
     if (!seen || this.db.isSqlite) return seen;
     return tx.findOne(Account, { where: { appid }, lock: { mode: 'pessimistic_write' } });
+  }
+
+  async findHolders(tx: Tx, appids: readonly string[]): Promise<Map<string, string | null>> {
+    const rows = await tx.find(Account, {
+      select: { appid: true, tenantId: true },
+      where: { appid: In([...appids]) },
+    });
+    return new Map(rows.map(({ appid, tenantId }) => [appid, tenantId]));
   }
 
   /** @param tx reads what is there now, not what was when the transaction began to read */

@@ -88,6 +88,11 @@ export class AccountsService implements OnModuleInit {
     return this.accounts.find(appid, on);
   }
 
+  /** Who holds each of the accounts; one that is not there is left out. */
+  findHolders(tx: Tx, appids: readonly string[]): Promise<Map<string, string | null>> {
+    return this.accounts.findHolders(tx, appids);
+  }
+
   /** Whether another account of the tenant holds the property already. */
   async isPropertyTaken(
     tenantId: string,

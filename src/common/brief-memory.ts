@@ -37,20 +37,32 @@ export class BriefMemory<T> {
     return inTime(lookUp, LOOK_UP_MS, () => new Error('slow')).catch(() => known.value);
   }
 
+  /** Has the next one look anew: somebody here knows that it is different now. */
+  forget(key: string): void {
+    this.#remembered.delete(key);
+    this.#lookUps.delete(key);
+  }
+
   #look(key: string): Promise<T> {
-    const lookUp = this.#ask(key).finally(() => this.#lookUps.delete(key));
+    const lookUp: Promise<T> = this.lookUp(key)
+      .then((value) => {
+        // Unless it was forgotten meanwhile: then what has been read may be what was before.
+        if (this.#lookUps.get(key) === lookUp) this.#remember(key, value);
+        return value;
+      })
+      .finally(() => {
+        if (this.#lookUps.get(key) === lookUp) this.#lookUps.delete(key);
+      });
     this.#lookUps.set(key, lookUp);
     return lookUp;
   }
 
-  async #ask(key: string): Promise<T> {
-    const value = await this.lookUp(key);
+  #remember(key: string, value: T): void {
     // At the end again: what is asked for all the time is the last that is forgotten.
     this.#remembered.delete(key);
     this.#remembered.set(key, { value, at: performance.now() });
     const [oldest] = this.#remembered.keys();
     if (this.#remembered.size > MAX_REMEMBERED && oldest !== undefined)
       this.#remembered.delete(oldest);
-    return value;
   }
 }

@@ -63,6 +63,33 @@ export interface EventPayloads {
     /** Refreshes that have failed one after the other. */
     failCount: number;
   };
+  'receipt.received': {
+    appid: string;
+    /** The receipt's, as in the list of the account's receipts. */
+    receiptId: string;
+    /** WeChat's name of the event, in lower case. */
+    event: string;
+    openid: string;
+    templateId: string | null;
+    /** WeChat's number of the message, 19 digits. */
+    msgid: string | null;
+    status: string | null;
+    /** WeChat's code and words for what became of a message. */
+    errorCode: string | null;
+    detail: string | null;
+    /** WeChat's time. */
+    occurredAt: string;
+  };
+  'subscription.changed': {
+    appid: string;
+    openid: string;
+    templateId: string | null;
+    /** `accept` or `reject`. */
+    status: string | null;
+    /** In the dialog of the mini-program, or in WeChat's own settings. */
+    changedIn: 'dialog' | 'settings';
+    occurredAt: string;
+  };
   'component.ticket_late': {
     componentAppid: string;
     state: 'late' | 'expired' | 'missing';
@@ -82,6 +109,8 @@ export const EVENT_VERSIONS: Readonly<Record<EventType, number>> = {
   'quota.exhausted': 1,
   'quota.reset': 1,
   'token.failing': 1,
+  'receipt.received': 1,
+  'subscription.changed': 1,
   'component.ticket_late': 1,
 };
 
@@ -124,6 +153,14 @@ export const EVENT_MEANINGS: Readonly<Record<EventType, Text>> = {
   'token.failing': {
     zh: '账号令牌连续多次刷新失败；服务会继续重试。credential 为 send_config 表示小程序发送配置的令牌。',
     en: 'Refreshing an account’s token keeps failing; it is tried again by itself. `credential` is `send_config` for the token of a mini-program’s send configuration.',
+  },
+  'receipt.received': {
+    zh: '收到一条订阅消息回执：用户在弹窗或设置中的选择，或一条消息的发送结果。',
+    en: 'A receipt of subscription messages has come: what a person chose, or what became of a message.',
+  },
+  'subscription.changed': {
+    zh: '用户接受或拒绝了一个订阅消息模板（changedIn：弹窗 dialog 或设置 settings）。',
+    en: 'A person has accepted or rejected a template of subscription messages, in the dialog or in the settings (`changedIn`).',
   },
   'component.ticket_late': {
     zh: '超过 30 分钟没有收到新的 ticket（仅 owner 可见）。',

@@ -1,11 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, LessThan } from 'typeorm';
 
-import { Database, type Tx } from '../database/database.js';
+import { chunksOf } from '../common/chunks.js';
+import { Database, toSqlTime, type Tx } from '../database/database.js';
 import { deletePage } from '../database/delete-page.js';
 import { EventPosition, EventRow } from './event.entity.js';
 
 const FEED = 'feed';
+const COLUMNS =
+  'id, position, type, version, subject_key, tenant_id, appid, payload, occurred_at, emitted_at';
+/** A row has eight parameters, and a statement of SQLite may have 32,766. */
+const INSERTED_AT_ONCE = 500;
 
 export interface FeedFilter {
   /** A tenant's events; null for everybody's and those of the platform. */
@@ -22,14 +27,22 @@ export function subjectKeyOf(appid: string | null, openid?: string): string {
 export class EventsRepository {
   constructor(private readonly db: Database) {}
 
-  async insert(tx: Tx, row: Omit<EventRow, 'emittedAt' | 'position'>): Promise<void> {
-    await tx
-      .createQueryBuilder()
-      .insert()
-      .into(EventRow)
-      .values({ ...row, position: null, emittedAt: () => this.db.nowSql() })
-      .updateEntity(false)
-      .execute();
+  async insert(tx: Tx, rows: readonly Omit<EventRow, 'emittedAt' | 'position'>[]): Promise<void> {
+    const values = `(?, NULL, ?, ?, ?, ?, ?, ?, ?, ${this.db.nowSql()})`;
+    for (const chunk of chunksOf(rows, INSERTED_AT_ONCE))
+      await tx.query(
+        `INSERT INTO event (${COLUMNS}) VALUES ${chunk.map(() => values).join(', ')}`,
+        chunk.flatMap((row) => [
+          row.id,
+          row.type,
+          row.version,
+          row.subjectKey,
+          row.tenantId,
+          row.appid,
+          JSON.stringify(row.payload),
+          toSqlTime(row.occurredAt),
+        ]),
+      );
   }
 
   async insertFeed(tx: Tx): Promise<void> {

@@ -22,6 +22,13 @@ const PAGE = 500;
 const PLACE_EVERY_SECONDS = 5;
 const TRIM_EVERY_SECONDS = 3_600;
 
+/** One that is told together with others. */
+export interface NewEvent<T extends EventType = EventType> {
+  type: T;
+  key: EventSubject;
+  payload: EventPayloads[T];
+}
+
 /** A stretch of the feed, and where the next one begins. */
 export interface FeedPage {
   rows: EventRow[];
@@ -72,19 +79,29 @@ export class EventsService implements OnModuleInit {
     key: EventSubject,
     payload: EventPayloads[T],
   ): Promise<void> {
+    await this.emitAll(tx, [{ type, key, payload }]);
+  }
+
+  /** The same for many at once, in their order. */
+  async emitAll(tx: Tx, events: readonly NewEvent[]): Promise<void> {
+    if (events.length === 0) return;
     const now = this.clock.now();
-    const { tenantId, appid, openid } = key;
-    this.#serial = (this.#serial + 1) % 2 ** 32;
-    await this.events.insert(tx, {
-      id: uuidV7({ msecs: now.getTime(), seq: this.#serial }),
-      type,
-      version: EVENT_VERSIONS[type],
-      subjectKey: subjectKeyOf(appid, openid),
-      tenantId,
-      appid,
-      payload,
-      occurredAt: now,
-    });
+    await this.events.insert(
+      tx,
+      events.map(({ type, key: { tenantId, appid, openid }, payload }) => {
+        this.#serial = (this.#serial + 1) % 2 ** 32;
+        return {
+          id: uuidV7({ msecs: now.getTime(), seq: this.#serial }),
+          type,
+          version: EVENT_VERSIONS[type],
+          subjectKey: subjectKeyOf(appid, openid),
+          tenantId,
+          appid,
+          payload,
+          occurredAt: now,
+        };
+      }),
+    );
   }
 
   /**

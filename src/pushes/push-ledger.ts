@@ -183,7 +183,8 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
       this.#start(
         { ...kept, leaseUntil: null, failure: null },
         () => Promise.resolve({ push, handler }),
-        request,
+        // What is written in groups is no single request's doing, and following each costs every promise of the process.
+        this.handlers.isGrouped(handler) ? null : request,
       );
     return result;
   }

@@ -21,7 +21,7 @@ import {
 import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
 import { MiniProgramGuard } from '../accounts/mini-program.guard.js';
 import { ApiProblems } from '../common/api-docs.js';
-import { SecretHintDto } from '../common/secret-hint.js';
+import { SetSecretDto } from '../common/set-secret.js';
 import { CurrentLang } from '../common/current-lang.js';
 import { type Lang } from '../common/text.js';
 import {
@@ -36,7 +36,7 @@ import {
 import { SendConfigService } from './send-config.service.js';
 
 @ApiTags('小程序发送配置 Mini-program send configuration')
-@ApiExtraModels(SecretHintDto)
+@ApiExtraModels(SetSecretDto)
 @ApiParam({ name: 'appid', example: 'wx3c0ffee53c0ffee5' })
 @UseGuards(MiniProgramGuard)
 @Controller('api/v1/accounts/:appid/send-config')

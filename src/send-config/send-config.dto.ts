@@ -2,7 +2,7 @@ import { isHeaderAllowed, parseSafeUrl } from '@app/safe-fetch';
 import { ApiProperty, ApiPropertyOptional, getSchemaPath } from '@nestjs/swagger';
 import { IsIn, IsOptional, Matches, MaxLength, ValidateBy } from 'class-validator';
 
-import { SecretHintDto } from '../common/secret-hint.js';
+import { SetSecretDto } from '../common/set-secret.js';
 import { inLang, type Lang } from '../common/text.js';
 import type { SendConfigView, SendTest } from './send-config.service.js';
 import { failureText, SEND_STEPS, type SendFailure, type SendStep } from './send-failure.js';
@@ -230,10 +230,10 @@ export class SendConfigDto {
 
   @ApiPropertyOptional({
     type: 'object',
-    additionalProperties: { $ref: getSchemaPath(SecretHintDto) },
+    additionalProperties: { $ref: getSchemaPath(SetSecretDto) },
     example: { Authorization: { set: true, hint: '…3f6c' } },
   })
-  headers?: Record<string, SecretHintDto>;
+  headers?: Record<string, SetSecretDto>;
 
   @ApiPropertyOptional({ type: String, nullable: true, example: '/data/access_token' })
   tokenPointer?: string | null;
@@ -241,8 +241,8 @@ export class SendConfigDto {
   @ApiPropertyOptional({ type: String, nullable: true, example: '/data/expires_in' })
   expiresPointer?: string | null;
 
-  @ApiPropertyOptional({ type: SecretHintDto })
-  appSecret?: SecretHintDto;
+  @ApiPropertyOptional({ type: SetSecretDto })
+  appSecret?: SetSecretDto;
 
   @ApiProperty({
     type: VerificationDto,

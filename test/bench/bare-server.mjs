@@ -1,5 +1,6 @@
-// What the service's push door is measured against: the same work in nothing but node:http and a driver.
-// Arguments: folder of the build, "group" or "row", database URL. Tells its port over IPC.
+// What the service's push doors are measured against: the same work in nothing but node:http and a driver.
+// Arguments: folder of the build, "group", "row" or "receipts", database URL. Tells its port over IPC.
+// With "receipts" it is a mini-program's own address: a group is written with its receipts and their events at once.
 import { createServer } from 'node:http';
 import { parse } from 'node:querystring';
 
@@ -7,7 +8,7 @@ import Sqlite from 'better-sqlite3';
 import { createPool } from 'mysql2';
 import { v7 as uuidV7 } from 'uuid';
 
-import { ACCOUNT, COMPONENT, fromBuild, SECRET_KEYS } from './shared.mjs';
+import { ACCOUNT, COMPONENT, fromBuild, OWN, SECRET_KEYS } from './shared.mjs';
 
 const MAX_ITEMS = 500;
 const BODY_LIMIT_BYTES = 256 * 1024;
@@ -16,19 +17,24 @@ const COLUMNS =
 const PLACES = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)';
 
 const [, , build, mode, databaseUrl] = process.argv;
-const { dedupKey, openPush, readPushQuery, toPush } = await fromBuild(
+const { dedupKey, openPush, readPushQuery, readSubscriptionEvent, toPush } = await fromBuild(
   build,
   'libs/wechat/src/index.js',
 );
 const { parseKeyRing, SecretBox } = await fromBuild(build, 'libs/secret-box/src/index.js');
 const secrets = new SecretBox(parseKeyRing(SECRET_KEYS));
+const isReceipts = mode === 'receipts';
+const identity = isReceipts ? { ...OWN, appid: ACCOUNT.appid } : COMPONENT;
 const credentials = {
-  tokens: [COMPONENT.token],
-  encodingAesKeys: [COMPONENT.encodingAesKey],
-  appid: COMPONENT.appid,
+  tokens: [identity.token],
+  encodingAesKeys: [identity.encodingAesKey],
+  appid: identity.appid,
   mode: 'secure',
   formats: ['xml'],
 };
+const PATH = isReceipts
+  ? /^\/wechat\/receipts\/[\w-]+$/
+  : new RegExp(`^/wechat/accounts/${ACCOUNT.appid}/messages$`);
 
 const storage = databaseUrl.startsWith('sqlite:')
   ? openSqlite(databaseUrl.slice('sqlite:'.length))
@@ -46,6 +52,9 @@ function openSqlite(path) {
       statements[rows.length] ??= db.prepare(insertSql('INSERT OR IGNORE', rows.length));
       done(null, statements[rows.length].run(...rows.flat()).changes);
     },
+    writeAll: db.transaction((inserts) => {
+      for (const { sql, values } of inserts) db.prepare(sql).run(...values);
+    }),
   };
 }
 
@@ -66,6 +75,16 @@ function openMysql(url) {
       const sql = insertSql('INSERT IGNORE', rows.length);
       pool.query(sql, rows.flat(), (error, result) => done(error, result?.affectedRows));
     },
+    async writeAll(inserts) {
+      const connection = await pool.promise().getConnection();
+      try {
+        await connection.beginTransaction();
+        for (const { sql, values } of inserts) await connection.query(sql, values);
+        await connection.commit();
+      } finally {
+        connection.release();
+      }
+    },
   };
 }
 
@@ -78,9 +97,9 @@ const waiting = [];
 let isPlanned = false;
 let underWay = 0;
 
-function keep(row, response) {
-  if (mode === 'row') return writeAll([{ row, response }], () => undefined);
-  waiting.push({ row, response });
+function keep(kept, response) {
+  if (mode === 'row') return writeAll([{ ...kept, response }], () => undefined);
+  waiting.push({ ...kept, response });
   if (isPlanned) return;
   isPlanned = true;
   setImmediate(() => {
@@ -92,11 +111,58 @@ function keep(row, response) {
 function flush() {
   while (waiting.length > 0 && underWay < storage.inFlight) {
     underWay += 1;
-    writeAll(waiting.splice(0, MAX_ITEMS), () => {
+    const write = isReceipts ? writeReceipts : writeAll;
+    write(waiting.splice(0, MAX_ITEMS), () => {
       underWay -= 1;
       flush();
     });
   }
+}
+
+const RECEIPT = {
+  into: 'receipt (received_at, id, appid, event, openid, template_id, msgid, status, error_code, detail, occurred_at, delivery_id, payload)',
+  places: '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)',
+};
+const EVENT = {
+  into: 'event (id, position, type, version, subject_key, tenant_id, appid, payload, occurred_at, emitted_at)',
+  places: "(?, NULL, 'receipt.received', 1, ?, 'bench', ?, ?, ?, ?)",
+};
+
+/** The pushes of a group, their receipts, and the events that tell of them. */
+function insertsOf(group) {
+  const receipts = group.flatMap(({ receipts }) => receipts);
+  const insert = ({ into, places }, rows) => ({
+    sql: `INSERT INTO ${into} VALUES ${rows.map(() => places).join(', ')}`,
+    values: rows.flat(),
+  });
+  return [
+    insert(
+      { into: `push (${COLUMNS})`, places: PLACES },
+      group.map(({ row }) => row),
+    ),
+    insert(
+      RECEIPT,
+      receipts.map(({ receipt }) => receipt),
+    ),
+    insert(
+      EVENT,
+      receipts.map(({ event }) => event),
+    ),
+  ];
+}
+
+function writeReceipts(group, then) {
+  const written = async () => storage.writeAll(insertsOf(group));
+  void written()
+    .then(() => 200)
+    .catch((error) => {
+      console.error(error);
+      return 500;
+    })
+    .then((status) => {
+      for (const { response } of group) answer(response, status);
+      then();
+    });
 }
 
 function writeAll(group, then) {
@@ -120,20 +186,48 @@ function answer(response, status) {
   response.end(body);
 }
 
-/** What the ledger keeps of a push. @throws Error for what is not a good push */
+/** What the ledger keeps of a push, and its receipts. @throws Error for what is not a good push */
 function rowOf(url, body) {
   const [path, query] = url.split('?', 2);
-  const appid = /^\/wechat\/accounts\/([^/]+)\/messages$/.exec(path)?.[1];
   const opened = openPush(body, readPushQuery(parse(query)), credentials);
   const push = toPush(opened.fields);
-  if (appid !== ACCOUNT.appid || push.toUserName !== ACCOUNT.originalId) throw new Error('appid');
+  if (!PATH.test(path) || push.toUserName !== ACCOUNT.originalId) throw new Error('appid');
   const now = new Date();
   const at = sqlTime(now);
   const id = uuidV7({ msecs: now.getTime() });
   const content = secrets.seal(opened.content, { owner: `push:${id}`, field: 'content' });
   const occurredAt = sqlTime(new Date(push.createTime * 1000));
   const key = dedupKey(opened);
-  return [id, appid, key, push.kind, occurredAt, content, null, 'handled', 0, at, at, at];
+  const { appid } = ACCOUNT;
+  const row = [id, appid, key, push.kind, occurredAt, content, null, 'handled', 0, at, at, at];
+  return { row, receipts: isReceipts ? receiptsOf(push, { at, occurredAt }) : [] };
+}
+
+function receiptsOf({ event, fromUserName: openid, fields }, { at, occurredAt }) {
+  const { appid } = ACCOUNT;
+  return readSubscriptionEvent(event, fields).map((entry) => {
+    const id = uuidV7();
+    const { templateId, msgid, status, errorCode, detail } = entry;
+    const about = { appid, receiptId: id, event, openid };
+    const payload = JSON.stringify({ ...about, ...entry, payload: undefined, occurredAt });
+    return {
+      receipt: [
+        at,
+        id,
+        appid,
+        event,
+        openid,
+        templateId,
+        msgid,
+        status,
+        errorCode,
+        detail,
+        occurredAt,
+        JSON.stringify(entry.payload),
+      ],
+      event: [uuidV7(), `${appid}/${openid}`, appid, payload, at, at],
+    };
+  });
 }
 
 function sqlTime(time) {

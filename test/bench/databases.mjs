@@ -30,8 +30,21 @@ const ACCOUNT_ROW = {
   updated_at: '2026-01-01 00:00:00.000',
 };
 const NAMES = Object.keys(ACCOUNT_ROW);
+/** The same as a mini-program. */
+const MINI_PROGRAM = { account_type: 'mini_program', subtype: 'mini_program' };
 const INSERT_ACCOUNT = `INSERT INTO account (${NAMES.join(', ')}) VALUES (${NAMES.map(() => '?').join(', ')})`;
 const COUNT = 'SELECT COUNT(*) AS rows_kept FROM push WHERE account = ?';
+const COUNT_RECEIPTS = 'SELECT COUNT(*) AS rows_kept FROM receipt';
+/** What is emptied between measurements. */
+const TABLES = ['push', 'receipt', 'event'];
+
+function accountRow(isMiniProgram) {
+  return Object.values({ ...ACCOUNT_ROW, ...(isMiniProgram && MINI_PROGRAM) });
+}
+
+function findSql(msgids) {
+  return `SELECT msgid FROM receipt WHERE appid = '${ACCOUNT.appid}' AND msgid IN (${msgids.map(() => '?').join(', ')})`;
+}
 
 /** MariaDB (or MySQL) as root: makes databases and drops them. */
 export class MysqlServer {
@@ -65,13 +78,25 @@ export class MysqlServer {
     url.pathname = `/${name}`;
     return {
       url: url.href,
-      async holdAccount() {
-        await connection.query(INSERT_ACCOUNT.replace('account', `${name}.account`), [
-          ...Object.values(ACCOUNT_ROW),
-        ]);
+      async holdAccount(isMiniProgram = false) {
+        await connection.query(
+          INSERT_ACCOUNT.replace('account', `${name}.account`),
+          accountRow(isMiniProgram),
+        );
       },
       async empty() {
-        await connection.query(`TRUNCATE TABLE ${name}.push`);
+        for (const table of TABLES) await connection.query(`TRUNCATE TABLE ${name}.${table}`);
+      },
+      async countReceipts() {
+        const [[row]] = await connection.query(
+          COUNT_RECEIPTS.replace('receipt', `${name}.receipt`),
+        );
+        return Number(row.rows_kept);
+      },
+      async findReceipts(msgids) {
+        const sql = findSql(msgids).replace('receipt', `${name}.receipt`);
+        const [rows] = await connection.query(sql, msgids);
+        return rows.map(({ msgid }) => msgid);
       },
       async count() {
         const [[row]] = await connection.query(COUNT.replace('push', `${name}.push`), [
@@ -103,10 +128,16 @@ export async function createSqlite(folder) {
   };
   return {
     url: `sqlite:${path}`,
-    holdAccount: () => using((db) => db.prepare(INSERT_ACCOUNT).run(...Object.values(ACCOUNT_ROW))),
+    holdAccount: (isMiniProgram = false) =>
+      using((db) => db.prepare(INSERT_ACCOUNT).run(...accountRow(isMiniProgram))),
+    countReceipts: () => using((db) => db.prepare(COUNT_RECEIPTS).get().rows_kept),
+    findReceipts: (msgids) =>
+      using((db) => db.prepare(findSql(msgids)).all(...msgids)).then((rows) =>
+        rows.map(({ msgid }) => msgid),
+      ),
     empty: () =>
       using((db) => {
-        db.exec('DELETE FROM push');
+        for (const table of TABLES) db.exec(`DELETE FROM ${table}`);
         db.pragma('wal_checkpoint(TRUNCATE)');
       }),
     count: () => using((db) => db.prepare(COUNT).get(ACCOUNT.appid).rows_kept),

@@ -2,14 +2,13 @@
 // same work in the same run: figures of one machine say nothing about another, their ratios do.
 import { openSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { watchOthers } from './machine.mjs';
 import { atLeast, exitCodeOf, goalTable, grouped, machine, table } from './report.mjs';
 import { answerOf, isPinned } from './shared.mjs';
-import { OPTIONS, run, serviceEnv, turned } from './stage.mjs';
+import { freePort, migrate, OPTIONS, run, serviceEnv, turned, untilReady } from './stage.mjs';
 
 const REPORT = join(import.meta.dirname, 'push-report.md');
 const SERVER_CPU = 0;
@@ -23,7 +22,6 @@ const QUIET_SLICES = 3;
 const MORE_ROUNDS = 3;
 const MEMORY_PUSHES = 200_000;
 const MEMORY_FROM = 20_000;
-const READY_WITHIN_MS = 30_000;
 
 const GATES = {
   mariadb: { toBare: { must: 0.65, aim: 0.8 }, toRows: { must: 1.3 } },
@@ -64,26 +62,15 @@ async function startService(stage, engine) {
       ipc: false,
     },
   );
-  const deadline = Date.now() + READY_WITHIN_MS;
-  while (!(await isReady(port))) {
-    if (child.exitCode !== null || Date.now() > deadline)
-      throw new Error(`The service does not start:\n${readFileSync(log, 'utf8').slice(-4_000)}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  await untilReady(child, port, log);
   await database.holdAccount();
   return { engine, name: 'service', child, port, database, log, slices: [] };
-}
-
-async function isReady(port) {
-  const answer = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => null);
-  await answer?.arrayBuffer();
-  return answer?.ok ?? false;
 }
 
 /** @param name "group" or "row" */
 async function startBare(stage, engine, name) {
   const database = await stage.createDatabase(engine);
-  await migrate(stage, database.url);
+  await migrate(stage, SERVER_CPU, database.url);
   const file = join(import.meta.dirname, 'bare-server.mjs');
   const log = join(stage.folder, `${engine}-${name}.log`);
   const child = stage.start(SERVER_CPU, [file, stage.build, name, database.url], {
@@ -91,27 +78,6 @@ async function startBare(stage, engine, name) {
   });
   const { port } = await answerOf(child);
   return { engine, name, child, port, database, log, slices: [] };
-}
-
-/** The same tables as the service's. */
-async function migrate(stage, url) {
-  const child = stage.start(SERVER_CPU, [join(stage.build, 'src/migrate.js')], {
-    env: serviceEnv(url),
-    output: 'ignore',
-    ipc: false,
-  });
-  const code = await new Promise((resolve) => child.once('exit', resolve));
-  if (code !== 0) throw new Error(`The database was not migrated (${code}).`);
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** Sends pushes into an empty table, and compares what is in it with what was answered. */

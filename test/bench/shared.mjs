@@ -21,6 +21,26 @@ export function receiptXml(n) {
   return `<xml><ToUserName><![CDATA[${ACCOUNT.originalId}]]></ToUserName><FromUserName><![CDATA[${openidOf(n)}]]></FromUserName><CreateTime>${SECONDS}</CreateTime><MsgType><![CDATA[event]]></MsgType><Event><![CDATA[TEMPLATESENDJOBFINISH]]></Event><MsgID>${3_000_000_000 + n}</MsgID><Status><![CDATA[success]]></Status></xml>`;
 }
 
+/** What is agreed for the account's own pushes. */
+export const OWN = {
+  token: 'ownToken2026',
+  encodingAesKey: 'ABCDEFGhijklmnopqrstuvwxyz0123456789abcdefg',
+  mode: 'secure',
+  format: 'xml',
+};
+
+/** The number of the message that the nth receipt of a mini-program is about. */
+export function msgidOf(n) {
+  return String(1_860_000_000_000_000_000n + BigInt(n));
+}
+
+/** The receipt of a subscription message, by the mini-program's own configuration. */
+export function makeOwnReceipt(makeOwnPush, n) {
+  const document = `<xml><ToUserName><![CDATA[${ACCOUNT.originalId}]]></ToUserName><FromUserName><![CDATA[${openidOf(n)}]]></FromUserName><CreateTime>${SECONDS}</CreateTime><MsgType><![CDATA[event]]></MsgType><Event><![CDATA[subscribe_msg_sent_event]]></Event><SubscribeMsgSentEvent><List><TemplateId><![CDATA[VRR0UEO9VJOLs0MHlU0OilqX6MVFDwH3_3gz3Oc0NIc]]></TemplateId><MsgID>${msgidOf(n)}</MsgID><ErrorCode>0</ErrorCode><ErrorStatus><![CDATA[success]]></ErrorStatus></List></SubscribeMsgSentEvent></xml>`;
+  const address = { ...ACCOUNT, toUserName: ACCOUNT.originalId, openid: openidOf(n) };
+  return makeOwnPush(document, OWN, address, SECONDS);
+}
+
 /** The same as WeChat delivers it: query and encrypted envelope. */
 export function makeReceipt(makePush, n) {
   const address = { toUserName: ACCOUNT.originalId, openid: openidOf(n) };

@@ -1,10 +1,15 @@
 // What a benchmark runs on: a copy of the build, child processes, databases of its own; and its clean-up.
+import { readFileSync } from 'node:fs';
 import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { createSqlite, MysqlServer } from './databases.mjs';
 import { COMPONENT, SECRET_KEYS, startNode } from './shared.mjs';
+
+export const OWNER_KEY = 'owner-key-of-the-bench-0123456789abcdef';
+const READY_WITHIN_MS = 30_000;
 
 export const ROOT = join(import.meta.dirname, '../..');
 /** The options that every benchmark has. */
@@ -86,7 +91,7 @@ export function serviceEnv(url, env = {}) {
   return {
     DATABASE_URL: url,
     SECRET_KEYS,
-    ADMIN_API_KEY: 'owner-key-of-the-bench-0123456789abcdef',
+    ADMIN_API_KEY: OWNER_KEY,
     WECHAT_COMPONENT_APPID: COMPONENT.appid,
     WECHAT_COMPONENT_APPSECRET: COMPONENT.appSecret,
     WECHAT_COMPONENT_TOKEN: COMPONENT.token,
@@ -94,6 +99,43 @@ export function serviceEnv(url, env = {}) {
     WECHAT_API_BASE_URL: 'http://127.0.0.1:9',
     ...env,
   };
+}
+
+/** @param log the file that the service's output goes to */
+export async function untilReady(child, port, log) {
+  const deadline = Date.now() + READY_WITHIN_MS;
+  while (!(await isReady(port))) {
+    if (child.exitCode !== null || Date.now() > deadline)
+      throw new Error(`The service does not start:\n${readFileSync(log, 'utf8').slice(-4_000)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function isReady(port) {
+  const answer = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => null);
+  await answer?.arrayBuffer();
+  return answer?.ok ?? false;
+}
+
+/** Makes the service's tables in another database. */
+export async function migrate(stage, cpu, url) {
+  const child = stage.start(cpu, [join(stage.build, 'src/migrate.js')], {
+    env: serviceEnv(url),
+    output: 'ignore',
+    ipc: false,
+  });
+  const code = await new Promise((resolve) => child.once('exit', resolve));
+  if (code !== 0) throw new Error(`The database was not migrated (${code}).`);
+}
+
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
 }
 
 /** The list from another place on, so that no one always has the quiet moments. */

@@ -13,7 +13,7 @@ export interface Verdict {
   doubled: string[];
   /** In the ledger, but its handler has not ended. */
   unhandled: string[];
-  /** Acknowledged authorizations without exactly one account, token and event. */
+  /** Acknowledged authorizations without exactly one account, token and event; receipts without exactly one row and event. */
   wrongEffects: string[];
   /** Acknowledged, altogether. */
   acknowledged: number;
@@ -46,6 +46,7 @@ export async function judge(view: DataSource, history: readonly PushHistory[]): 
       "SELECT appid, COUNT(*) AS n FROM event WHERE type = 'account.authorized' GROUP BY appid",
     ),
   ]);
+  const [receipts, receiptEvents] = [await countReceipts(view), await countReceiptEvents(view)];
   const isRight = (appid: string): boolean =>
     [accounts, tokens, events].every((counts) => counts.get(appid) === 1);
   return {
@@ -54,13 +55,16 @@ export async function judge(view: DataSource, history: readonly PushHistory[]): 
       .map(({ dedupKey }) => dedupKey),
     doubled: rows.filter(({ n }) => Number(n) !== 1).map(({ dedup_key }) => dedup_key),
     unhandled: rows.filter(({ state }) => state !== 'handled').map(({ dedup_key }) => dedup_key),
-    wrongEffects: acknowledged.flatMap(({ authorizes }) =>
-      authorizes === null || isRight(authorizes)
+    wrongEffects: acknowledged.flatMap(({ authorizes, receipt }) => [
+      ...(authorizes === null || isRight(authorizes)
         ? []
         : [
             `${authorizes}: ${accounts.get(authorizes)} ${tokens.get(authorizes)} ${events.get(authorizes)}`,
-          ],
-    ),
+          ]),
+      ...(receipt === null || (receipts.get(receipt) === 1 && receiptEvents.get(receipt) === 1)
+        ? []
+        : [`${receipt}: ${receipts.get(receipt)} ${receiptEvents.get(receipt)}`]),
+    ]),
     acknowledged: acknowledged.length,
     kept: rows.length,
   };
@@ -72,4 +76,23 @@ export const SPOTLESS = { lost: [], doubled: [], unhandled: [], wrongEffects: []
 async function countBy(view: DataSource, sql: string): Promise<Map<string, number>> {
   const rows = await view.query<{ appid: string; n: number | string }[]>(sql);
   return new Map(rows.map(({ appid, n }) => [appid, Number(n)]));
+}
+
+async function countReceipts(view: DataSource): Promise<Map<string, number>> {
+  const rows = await view.query<{ msgid: string; n: number | string }[]>(
+    'SELECT msgid, COUNT(*) AS n FROM receipt GROUP BY msgid',
+  );
+  return new Map(rows.map(({ msgid, n }) => [msgid, Number(n)]));
+}
+
+async function countReceiptEvents(view: DataSource): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  const rows = await view.query<{ payload: string }[]>(
+    "SELECT payload FROM event WHERE type = 'receipt.received'",
+  );
+  for (const { payload } of rows) {
+    const { msgid } = JSON.parse(payload) as { msgid: string };
+    counts.set(msgid, (counts.get(msgid) ?? 0) + 1);
+  }
+  return counts;
 }

@@ -16,6 +16,8 @@ export interface PushHistory {
   account: string;
   /** The appid whose authorization it tells of; null for a message. */
   authorizes: string | null;
+  /** The number of the message that it is the receipt of; null for what is no receipt. */
+  receipt: string | null;
   attempts: Attempt[];
 }
 

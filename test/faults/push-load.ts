@@ -1,5 +1,5 @@
-import { buildXml } from '@app/wechat';
-import { makePush } from '@app/wechat-sandbox';
+import { buildXml, dedupKey, parsePushJson } from '@app/wechat';
+import { makeOwnPush, makePush, type MadePush, type PushConfig } from '@app/wechat-sandbox';
 import { Agent, request } from 'undici';
 
 import { COMPONENT } from '../app.js';
@@ -12,10 +12,12 @@ const TRIES = 3;
 /** A push that is ready to be sent again and again. */
 export interface LoadPush {
   path: string;
-  xml: string;
+  /** Signed anew for each try. */
+  make: (seconds: number) => MadePush;
   dedupKey: string;
   account: string;
   authorizes: string | null;
+  receipt: string | null;
 }
 
 let serial = 0n;
@@ -34,10 +36,38 @@ export function messagePush(appid: string, originalId: string, seconds: number):
   });
   return {
     path: `/wechat/accounts/${appid}/messages`,
-    xml,
+    make: (at) => makePush(xml, COMPONENT, at),
     dedupKey: msgId,
     account: appid,
     authorizes: null,
+    receipt: null,
+  };
+}
+
+/** A receipt by a mini-program's own address, never the same twice. */
+export function receiptPush(
+  account: { appid: string; toUserName: string },
+  config: PushConfig,
+  seconds: number,
+): LoadPush {
+  serial += 1n;
+  const msgid = String(1_800_000_000_000_000_000n + BigInt(Date.now()) * 100_000n + serial);
+  const document = JSON.stringify({
+    ToUserName: account.toUserName,
+    FromUserName: `oLoad${serial}`,
+    CreateTime: String(seconds),
+    MsgType: 'event',
+    Event: 'subscribe_msg_sent_event',
+    List: { TemplateId: 'TPL', MsgID: msgid, ErrorCode: '0', ErrorStatus: 'success' },
+  });
+  const fields = parsePushJson(document);
+  return {
+    path: new URL(config.url).pathname,
+    make: (at) => makeOwnPush(document, config, { ...account, openid: `oLoad${serial}` }, at),
+    dedupKey: dedupKey({ content: document, fields, format: 'json', encodingAesKey: null }),
+    account: account.appid,
+    authorizes: null,
+    receipt: msgid,
   };
 }
 
@@ -46,10 +76,11 @@ export function eventPush(fields: Record<string, string | number>, seconds: numb
   const xml = buildXml({ AppId: COMPONENT.appid, CreateTime: seconds, ...fields });
   return {
     path: '/wechat/component/events',
-    xml,
+    make: (at) => makePush(xml, COMPONENT, at),
     dedupKey: contentKey(xml),
     account: COMPONENT.appid,
     authorizes: String(fields['AuthorizerAppid'] ?? ''),
+    receipt: null,
   };
 }
 
@@ -95,8 +126,8 @@ export class PushLoad {
   }
 
   async #deliver(push: LoadPush): Promise<void> {
-    const { dedupKey, account, authorizes } = push;
-    const history: PushHistory = { dedupKey, account, authorizes, attempts: [] };
+    const { path: _path, make: _make, ...about } = push;
+    const history: PushHistory = { ...about, attempts: [] };
     this.history.push(history);
     for (let tries = 0; tries < TRIES; tries++) {
       if (tries > 0) await new Promise((go) => setTimeout(go, this.options.retryMs));
@@ -106,8 +137,8 @@ export class PushLoad {
     }
   }
 
-  async #try({ path, xml }: LoadPush): Promise<Attempt> {
-    const { query, body } = makePush(xml, COMPONENT, Math.floor(Date.now() / 1000));
+  async #try({ path, make }: LoadPush): Promise<Attempt> {
+    const { query, body } = make(Math.floor(Date.now() / 1000));
     const startedAt = performance.now();
     const took = (): number => performance.now() - startedAt;
     try {

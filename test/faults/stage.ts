@@ -1,17 +1,21 @@
 import { join } from 'node:path';
 
-import { WechatSandbox } from '@app/wechat-sandbox';
+import { type PushConfig, WechatSandbox } from '@app/wechat-sandbox';
 import type { DataSource } from 'typeorm';
 
 import { COMPONENT, newDatabase, OWNER_KEY } from '../app.js';
-import { SERVICE_ACCOUNT } from '../helpers.js';
+import { MINI_PROGRAM, SERVICE_ACCOUNT } from '../helpers.js';
 import { freePort, Program, serviceEnv } from '../processes.js';
 import { until } from '../until.js';
 import { openView } from './checker.js';
-import { eventPush, type LoadPush, messagePush } from './push-load.js';
+import { eventPush, type LoadPush, messagePush, receiptPush } from './push-load.js';
 
 const PRELOAD = join(import.meta.dirname, 'preload.mjs');
 export const LEASE_SECONDS = 2;
+const OWN = {
+  token: 'ownToken2026',
+  encodingAesKey: 'ABCDEFGhijklmnopqrstuvwxyz0123456789abcdefg',
+};
 
 /** WeChat, a database, and whatever processes of the service a fault run wants, under its control. */
 export class Stage {
@@ -22,12 +26,14 @@ export class Stage {
     readonly databaseUrl: string,
     /** The database itself, past every fault. */
     readonly view: DataSource,
+    /** What is agreed for the mini-program's own pushes. */
+    private readonly pushConfig: PushConfig,
     private readonly env: Record<string, string>,
     private readonly drop: () => Promise<void>,
   ) {}
 
   /**
-   * Sets up a database with one account whose messages are taken in.
+   * Sets up a database with one account whose messages are taken in, and a mini-program with its own address.
    *
    * @param reach how the service's processes get to the database, where not straight
    */
@@ -56,15 +62,23 @@ export class Stage {
     sandbox.eventsUrl = `${first.url}/wechat/component/events`;
     await sandbox.pushTicket();
     await until(async () => (await first.health()).includes('"ticket":"fresh"'));
-    await sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: null }).pushed;
+    for (const appid of [SERVICE_ACCOUNT, MINI_PROGRAM])
+      await sandbox.authorize({ appid, preAuthCode: null }).pushed;
     const view = await openView(url);
     const isThere = (): Promise<unknown[]> =>
       view.query('SELECT appid FROM account WHERE synced_at IS NOT NULL');
-    await until(async () => (await isThere()).length === 1);
+    await until(async () => (await isThere()).length === 2);
+    const { body } = await first.api<{ receiptUrl: string }>(
+      'PUT',
+      `/accounts/${MINI_PROGRAM}/receipt-config`,
+      OWN,
+    );
     await first.program.stop();
     await view.query('UPDATE account SET enabled = 1');
     sandbox.eventsUrl = null;
-    return new Stage(sandbox, url, view, serviceEnv(await reach(url), serviceAt), drop);
+    const pushConfig = { ...OWN, url: body.receiptUrl, mode: 'secure', format: 'json' } as const;
+    const processEnv = serviceEnv(await reach(url), serviceAt);
+    return new Stage(sandbox, url, view, pushConfig, processEnv, drop);
   }
 
   /** Starts a process of the service and waits until it is ready. */
@@ -80,11 +94,12 @@ export class Stage {
     return { ...this.env, NODE_OPTIONS: `--import=${PRELOAD}`, CRASH_AT: crashAt };
   }
 
-  /** A message to the account, or now and then a new account that authorizes us. */
+  /** A message to the account, a receipt of the mini-program, or now and then a new account that authorizes us. */
   nextPush(authorizeEvery: number): LoadPush {
     this.#serial += 1;
     const seconds = Math.floor(Date.now() / 1000);
     if (this.#serial % authorizeEvery !== 0) {
+      if (this.#serial % 2 === 0) return this.nextReceipt();
       const { originalId } = this.sandbox.account(SERVICE_ACCOUNT);
       return messagePush(SERVICE_ACCOUNT, originalId, seconds);
     }
@@ -92,6 +107,13 @@ export class Stage {
     this.sandbox.addAccount({ appid });
     const { event } = this.sandbox.authorize({ appid, preAuthCode: null, push: false });
     return eventPush({ ...event }, seconds);
+  }
+
+  /** A receipt by the mini-program's own address. */
+  nextReceipt(): LoadPush {
+    const { appid, originalId } = this.sandbox.account(MINI_PROGRAM);
+    const seconds = Math.floor(Date.now() / 1000);
+    return receiptPush({ appid, toUserName: originalId }, this.pushConfig, seconds);
   }
 
   /** Resolves when every push in the ledger has been handled. */

@@ -55,21 +55,23 @@ describe('two processes on one database', () => {
       [appid],
     );
     expect(rows).toHaveLength(20);
-    // An authorization has an effect that can be counted.
+    // An authorization has an effect that can be counted, and so has a receipt.
     const push = stage.nextPush(1);
-    await Promise.all(
-      [0, 1, 0].map(async (which) => {
-        const { query, body } = makePush(push.xml, COMPONENT, Math.floor(Date.now() / 1000));
-        const response = await request(`${mains[which]?.url}${push.path}`, {
-          method: 'POST',
-          query,
-          body,
-        });
-        expect(response.statusCode).toBe(200);
-        await response.body.dump();
-      }),
-    );
+    const receipts = Array.from({ length: 20 }, () => stage.nextReceipt());
+    for (const { make, path } of [push, ...receipts])
+      await Promise.all(
+        [0, 1, 0].map(async (which) => {
+          const { query, body } = make(Math.floor(Date.now() / 1000));
+          const url = `${mains[which]?.url}${path}`;
+          const response = await request(url, { method: 'POST', query, body });
+          expect(response.statusCode).toBe(200);
+          await response.body.dump();
+        }),
+      );
     await stage.settled();
+    const attempts = [{ status: 200, body: 'success', ms: 0 }];
+    const history = [push, ...receipts].map((one) => ({ ...one, attempts }));
+    expect(await judge(stage.view, history)).toMatchObject(SPOTLESS);
     const events = await stage.view.query<unknown[]>(
       "SELECT id FROM event WHERE type = 'account.authorized' AND appid = ?",
       [push.authorizes],

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { XmlInput } from '@app/wechat';
 
 import type { Fault } from './faults.js';
+import type { PushConfig, SandboxReceipt } from './own-push.js';
 import type { Corruption } from './pusher.js';
 import type { WechatSandbox } from './sandbox.js';
 import type { SandboxAccount } from './state.js';
@@ -68,6 +69,18 @@ const COMMANDS: Readonly<Record<string, (sandbox: WechatSandbox, input: Input) =
       (input['fields'] ?? {}) as XmlInput,
       input['corruption'] as Corruption,
     ),
+  'push-config': (sandbox, input) =>
+    sandbox.savePushConfig(textOf(input, 'appid'), {
+      url: textOf(input, 'url'),
+      token: textOf(input, 'token'),
+      encodingAesKey: typeof input['encodingAesKey'] === 'string' ? input['encodingAesKey'] : '',
+      mode: (input['mode'] ?? 'plaintext') as PushConfig['mode'],
+      format: (input['format'] ?? 'xml') as PushConfig['format'],
+    }),
+  'own-push': (sandbox, input) =>
+    sandbox.pushOwn(textOf(input, 'appid'), (input['fields'] ?? {}) as XmlInput, input),
+  receipt: (sandbox, input) =>
+    sandbox.pushReceipt(textOf(input, 'appid'), input as unknown as SandboxReceipt, input),
   fault: (sandbox, input) => {
     sandbox.faults.add({
       ...input,

@@ -1,6 +1,8 @@
 export type { Fault } from './faults.js';
+export { type Forwarder, makeOwnPush, type PushConfig, type SandboxReceipt } from './own-push.js';
 export {
   type Corruption,
+  type MadePush,
   makePush,
   type MessagePushResult,
   type PushIdentity,

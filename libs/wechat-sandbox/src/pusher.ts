@@ -44,7 +44,16 @@ export interface Corruption {
   withoutQuery?: string[];
   /** Sent instead of the envelope, under the envelope's signature. */
   rawBody?: string | Buffer;
+  /** The second half of the body is lost. */
+  isTruncated?: boolean;
   contentType?: string;
+}
+
+/** A push as it goes over the wire. */
+export interface MadePush {
+  query: Record<string, string>;
+  body: string | Buffer;
+  contentType: string;
 }
 
 const ANSWER_MS = 5_000;
@@ -56,7 +65,7 @@ export function makePush(
   seconds: number,
   corruption: Corruption = {},
   address?: MessageAddress,
-): { query: Record<string, string>; body: string | Buffer; contentType: string } {
+): MadePush {
   const timestamp = String(seconds);
   const nonce = String(randomBytes(4).readUInt32BE());
   const encrypted = encryptMessage(
@@ -82,9 +91,10 @@ export function makePush(
     ? `<ToUserName><![CDATA[${address.toUserName}]]></ToUserName>`
     : `<AppId><![CDATA[${identity.appid}]]></AppId>`;
   const envelope = `<xml>\n    ${head}\n    <Encrypt><![CDATA[${encrypted}]]></Encrypt>\n</xml>\n`;
+  const body = corruption.rawBody ?? envelope;
   return {
     query,
-    body: corruption.rawBody ?? envelope,
+    body: corruption.isTruncated ? body.slice(0, Math.floor(body.length / 2)) : body,
     contentType: corruption.contentType ?? 'text/xml',
   };
 }
@@ -124,9 +134,22 @@ export class Pusher {
     return { ...result, reply: answer ? readReply(answer.body, this.identity) : null };
   }
 
+  /** Delivers a push of an account's own configuration: `success` or nothing will do. @param make anew for each try */
+  deliverOwn(url: string, make: () => MadePush): Promise<PushResult> {
+    return this.#deliver(url, make, (body) => body === '' || body === 'success');
+  }
+
+  /** Tries an address as WeChat's console does. @returns status null when there was no answer */
+  tryAddress(
+    url: string,
+    query: Record<string, string>,
+  ): Promise<{ status: number | null; body: string }> {
+    return this.#send(url, { query, method: 'GET' });
+  }
+
   async #deliver(
     url: string,
-    push: () => ReturnType<typeof makePush>,
+    push: () => MadePush,
     isAnswer: (body: string) => boolean,
   ): Promise<PushResult> {
     const attempts: PushResult['attempts'] = [];
@@ -145,14 +168,17 @@ export class Pusher {
 
   async #send(
     url: string,
-    push: ReturnType<typeof makePush>,
+    { query, body, contentType, method = 'POST' }: Sendable,
   ): Promise<{ status: number | null; body: string }> {
     try {
       const response = await request(url, {
-        method: 'POST',
-        query: push.query,
-        body: push.body,
-        headers: { 'content-type': push.contentType, 'user-agent': 'Mozilla/4.0' },
+        method,
+        query,
+        ...(body !== undefined && { body }),
+        headers: {
+          ...(contentType !== undefined && { 'content-type': contentType }),
+          'user-agent': 'Mozilla/4.0',
+        },
         dispatcher: this.#agent,
         signal: AbortSignal.timeout(ANSWER_MS),
       });
@@ -161,4 +187,9 @@ export class Pusher {
       return { status: null, body: '' };
     }
   }
+}
+
+interface Sendable extends Partial<MadePush> {
+  query: Record<string, string>;
+  method?: 'GET' | 'POST';
 }

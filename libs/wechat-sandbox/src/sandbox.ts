@@ -9,9 +9,24 @@ import { componentApi, retireTokens, rotateRefreshToken } from './component-api.
 import { handleControl } from './control.js';
 import { type Fault, Faults } from './faults.js';
 import { messageApi } from './message-api.js';
+import {
+  type Forwarder,
+  makeHandshake,
+  makeOwnPush,
+  type PushConfig,
+  receiptFields,
+  type SandboxReceipt,
+  toDocument,
+} from './own-push.js';
 import { handlePage, type ScanSession } from './pages.js';
 import { isPicture, type Picture, sendPicture } from './pictures.js';
-import { type Corruption, type MessagePushResult, Pusher, type PushResult } from './pusher.js';
+import {
+  type Corruption,
+  type MadePush,
+  type MessagePushResult,
+  Pusher,
+  type PushResult,
+} from './pusher.js';
 import { countCall, quotaApi } from './quota-api.js';
 import {
   emptyData,
@@ -219,6 +234,82 @@ export class WechatSandbox implements World {
       },
       corruption,
     );
+  }
+
+  /**
+   * What saving the push configuration in WeChat's console does: the address is tried, and kept when it echoes.
+   *
+   * @returns whether it was kept, and what the address answered
+   */
+  async savePushConfig(
+    appid: string,
+    config: PushConfig,
+  ): Promise<{ isSaved: boolean; status: number | null; body: string }> {
+    const account = this.account(appid);
+    const query = makeHandshake(config.token, Math.floor(this.now() / 1000));
+    const answer = await this.#pusher.tryAddress(config.url, query);
+    const isSaved = answer.status === 200 && answer.body === query['echostr'];
+    if (isSaved) account.pushConfig = config;
+    this.changed();
+    return { isSaved, ...answer };
+  }
+
+  /**
+   * Pushes a message or event by the account's own configuration.
+   *
+   * @param fields go over ToUserName, FromUserName, CreateTime and, for a message, MsgId; in JSON every value is text
+   * @param over what is wrong with it, who forwards it, or a configuration instead of the account's
+   * @throws RangeError for an appid that WeChat does not know, or one without a configuration
+   */
+  async pushOwn(
+    appid: string,
+    fields: XmlInput,
+    over: { corruption?: Corruption; forwarder?: Forwarder; config?: PushConfig } = {},
+  ): Promise<PushResult> {
+    const account = this.account(appid);
+    const config = over.config ?? account.pushConfig;
+    if (!config) throw new RangeError(`${appid} has no push configuration.`);
+    const { ToUserName = account.originalId, FromUserName = SENDER, ...rest } = fields;
+    const document = toDocument(
+      {
+        ToUserName,
+        FromUserName,
+        CreateTime: String(Math.floor(this.now() / 1000)),
+        ...(rest['MsgType'] !== 'event' && { MsgId: randomMsgId() }),
+        ...rest,
+      },
+      config.format,
+    );
+    const address = {
+      appid,
+      toUserName: typeof ToUserName === 'string' ? ToUserName : '',
+      openid: typeof FromUserName === 'string' ? FromUserName : '',
+    };
+    const { corruption, forwarder } = over;
+    const make = (): MadePush =>
+      makeOwnPush(document, config, address, Math.floor(this.now() / 1000), corruption);
+    if (!forwarder) return this.#pusher.deliverOwn(config.url, make);
+    const push = make();
+    const { times = 1, contentType = push.contentType, dropsQuery = false } = forwarder;
+    const forwarded = { ...push, contentType, query: dropsQuery ? {} : push.query };
+    let result: PushResult = { attempts: [], delivered: false };
+    for (let time = 0; time < times; time++) {
+      const { attempts, delivered } = await this.#pusher.deliverOwn(config.url, () => forwarded);
+      result = { attempts: [...result.attempts, ...attempts], delivered };
+    }
+    return result;
+  }
+
+  /** Pushes an event of subscription messages likewise. */
+  pushReceipt(
+    appid: string,
+    receipt: SandboxReceipt,
+    over: Parameters<WechatSandbox['pushOwn']>[2] = {},
+  ): Promise<PushResult> {
+    const format = (over.config ?? this.account(appid).pushConfig)?.format ?? 'xml';
+    const fields = receiptFields(receipt, format);
+    const { openid } = receipt;
+    return this.pushOwn(appid, { ...fields, ...(openid && { FromUserName: openid }) }, over);
   }
 
   /**

@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 
 import { MINIMUM_PERMISSIONS } from '@app/wechat';
 
+import type { PushConfig } from './own-push.js';
+
 export type AccountType = 'official_account' | 'mini_program';
 
 /** The present authorization of an account to the platform. */
@@ -38,6 +40,8 @@ export interface SandboxAccount {
   /** 1 normal, 14 cancelled, 16 banned, 18 warned, 19 frozen. */
   accountStatus: number;
   authorization: SandboxAuthorization | null;
+  /** Where its own pushes go; null while nothing is saved in the console. */
+  pushConfig: PushConfig | null;
   /** Calls of today by path. */
   usage: Record<string, number>;
   /** Resets by Shanghai month, e.g. `2026-11`. */
@@ -140,6 +144,7 @@ export function makeAccount(given: Partial<SandboxAccount> & { appid: string }):
     ipWhitelist: null,
     accountStatus: 1,
     authorization: null,
+    pushConfig: null,
     usage: {},
     resets: {},
     ...given,

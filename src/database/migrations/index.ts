@@ -5,6 +5,7 @@ import { CreateAccess1795737600000 } from './1795737600000-create-access.js';
 import { CreateIdempotencyAndRotation1795824000000 } from './1795824000000-create-idempotency-and-rotation.js';
 import { CreateAccountLifecycle1795910400000 } from './1795910400000-create-account-lifecycle.js';
 import { CreateSendConfig1796083200000 } from './1796083200000-create-send-config.js';
+import { CreateReceipts1796169600000 } from './1796169600000-create-receipts.js';
 
 /** In the order they run. A migration that has landed is never edited. */
 export const migrations = [
@@ -15,4 +16,5 @@ export const migrations = [
   CreateIdempotencyAndRotation1795824000000,
   CreateAccountLifecycle1795910400000,
   CreateSendConfig1796083200000,
+  CreateReceipts1796169600000,
 ];

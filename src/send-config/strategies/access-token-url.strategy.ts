@@ -4,7 +4,7 @@ import { Injectable } from '@nestjs/common';
 
 import { AppError, type FieldError } from '../../common/app-error.js';
 import { Clock } from '../../common/clock.js';
-import { hintOf } from '../../common/secret-hint.js';
+import { toSetSecretDto } from '../../common/set-secret.js';
 import type { SaveSendConfigDto, SendConfigDto } from '../send-config.dto.js';
 import { SendTokenError } from '../send-failure.js';
 import { type FetchedToken, notGiven, notOfStrategy, type SendStrategy } from './strategy.js';
@@ -69,7 +69,9 @@ export class AccessTokenUrlStrategy implements SendStrategy<AccessTokenUrlSettin
     tokenPointer,
     expiresPointer,
   }: AccessTokenUrlSettings): Partial<SendConfigDto> {
-    const hints = Object.entries(headers).map(([name, value]) => [name, hintOf(value)] as const);
+    const hints = Object.entries(headers).map(
+      ([name, value]) => [name, toSetSecretDto(value)] as const,
+    );
     return {
       accessTokenUrl: maskUrl(url),
       headers: Object.fromEntries(hints),

@@ -2,7 +2,7 @@ import { getStableToken, WechatHttp } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
 
 import { AppError } from '../../common/app-error.js';
-import { hintOf } from '../../common/secret-hint.js';
+import { toSetSecretDto } from '../../common/set-secret.js';
 import type { SaveSendConfigDto, SendConfigDto } from '../send-config.dto.js';
 import { type FetchedToken, notGiven, notOfStrategy, type SendStrategy } from './strategy.js';
 import { wechatFailure } from './wechat-failure.js';
@@ -34,7 +34,7 @@ export class AppSecretStrategy implements SendStrategy<AppSecretSettings> {
   }
 
   show({ appSecret }: AppSecretSettings): Partial<SendConfigDto> {
-    return { appSecret: hintOf(appSecret) };
+    return { appSecret: toSetSecretDto(appSecret) };
   }
 
   uniqueOf(): null {
