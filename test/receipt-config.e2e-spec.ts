@@ -366,4 +366,16 @@ describe('hasReceiptConfig', () => {
     expect(await configs.hasReceiptConfig([saved, looked, 'wx0'])).toEqual(new Set([saved]));
     expect(await configs.hasReceiptConfig([])).toEqual(new Set());
   });
+
+  it('and so do the scenes of an account: without one, what becomes of a message stays unknown', async () => {
+    const warnings = async (appid: string): Promise<string[]> => {
+      const { body } = await app.api<{
+        scenes: { scene: string; warnings: { code: string }[] }[];
+      }>('GET', `/accounts/${appid}`);
+      const found = body.scenes.find(({ scene }) => scene === 'subscription_message');
+      return found?.warnings.map(({ code }) => code) ?? [];
+    };
+    expect(await warnings(await newMiniProgram(app))).toEqual(['receipt_config_missing']);
+    expect(await warnings(await newConfigured(app))).toEqual([]);
+  });
 });
