@@ -148,6 +148,7 @@ describe('LeasedSchedule', () => {
       ...(clusterRedisUrl ? ['announce-work', 'place-events'] : ['place-events', 'poll-work']),
       'purge-idempotency',
       'purge-pushes',
+      'purge-receipts',
       'reconcile-accounts',
       'refresh-tokens',
       'seal-audit',
