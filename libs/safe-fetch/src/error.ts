@@ -34,6 +34,8 @@ export class SafeFetchError extends Error {
     readonly reason: string | null = null,
     /** The HTTP status, where there was one. */
     readonly status: number | null = null,
+    /** When the other side wants to be asked again, as its `Retry-After` says: seconds from now; null when it does not. */
+    readonly retryAfterSeconds: number | null = null,
   ) {
     const words = [step, status, reason].filter((word) => word !== null);
     super(`The request failed: ${words.join(' ')}`);

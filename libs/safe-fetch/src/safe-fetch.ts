@@ -22,6 +22,8 @@ export interface SafeRequest {
   /** See {@link isHeaderAllowed}. */
   headers?: Readonly<Record<string, string>>;
   body?: string;
+  /** In place of the time that every request has. */
+  timeoutMs?: number;
 }
 
 export interface SafeResponse {
@@ -98,7 +100,7 @@ export class SafeFetch {
     if (!url) throw new SafeFetchError('url');
     for (const [name, value] of Object.entries(request.headers ?? {}))
       if (!isHeaderAllowed(name, value)) throw new TypeError(`The header ${name} is not allowed.`);
-    const signal = AbortSignal.timeout(this.#timeoutMs);
+    const signal = AbortSignal.timeout(request.timeoutMs ?? this.#timeoutMs);
     const client = this.#connect(url, signal);
     try {
       return await this.#ask(client, url, request, signal);
@@ -146,7 +148,8 @@ export class SafeFetch {
     const { statusCode: status } = response;
     response.body.on('error', () => undefined);
     if (status >= 300 && status < 400) throw new SafeFetchError('redirect', null, status);
-    if (status < 200 || status >= 400) throw new SafeFetchError('status', null, status);
+    if (status < 200 || status >= 400)
+      throw new SafeFetchError('status', null, status, secondsOf(response.headers['retry-after']));
     const encoding = response.headers['content-encoding'];
     if (encoding !== undefined && encoding !== 'identity')
       throw new SafeFetchError('body', 'content_encoding', status);
@@ -163,6 +166,15 @@ export class SafeFetch {
     }
     return Buffer.concat(chunks).toString('utf8');
   }
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc9110.html#section-10.2.3 */
+function secondsOf(retryAfter: string | string[] | undefined): number | null {
+  const text = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
+  if (text === undefined) return null;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? null : Math.max(0, Math.ceil((at - Date.now()) / 1000));
 }
 
 /** The later of two that differ in case only. */
