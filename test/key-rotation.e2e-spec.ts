@@ -60,6 +60,9 @@ beforeAll(async () => {
     strategy: 'app_secret',
     appSecret,
   });
+  const switchedOff = { url: 'https://hooks.example.com/', enabled: false };
+  const hook = await app.api<{ id: string }>('POST', '/webhooks', switchedOff);
+  await app.api('POST', `/webhooks/${hook.body.id}/rotate-secret`);
   pending = await begin(app);
   await app.api('POST', '/authorizations', { accountType: 'any' }, { 'idempotency-key': 'kept' });
   // Twice: the first secrets are the former ones then.

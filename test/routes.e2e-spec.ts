@@ -38,6 +38,14 @@ const ROUTES: Record<string, Role> = {
   'GET /audit-log': 'admin',
   'GET /audit-log/verification': 'owner',
   'GET /events': 'viewer',
+  'GET /webhooks': 'viewer',
+  'POST /webhooks': 'admin',
+  'PUT /webhooks/{id}': 'admin',
+  'DELETE /webhooks/{id}': 'admin',
+  'POST /webhooks/{id}/rotate-secret': 'admin',
+  'POST /webhooks/{id}/test': 'admin',
+  'POST /webhooks/{id}/replay': 'admin',
+  'GET /webhooks/{id}/deliveries': 'viewer',
   'GET /api-keys': 'owner',
   'POST /api-keys': 'owner',
   'DELETE /api-keys/{id}': 'owner',
@@ -54,6 +62,11 @@ const ROUTES: Record<string, Role> = {
 /** What a route cannot be called without. */
 const QUERIES: Readonly<Record<string, string>> = {
   'GET /accounts/{appid}/quota': '?path=/cgi-bin/message/custom/send',
+};
+
+const BODIES: Readonly<Record<string, object>> = {
+  'PUT /webhooks/{id}': { url: 'https://hooks.example.com/' },
+  'POST /webhooks/{id}/replay': { from: '2026-11-25T00:00:00Z', to: '2026-11-26T00:00:00Z' },
 };
 
 /** What anybody may call. */
@@ -82,6 +95,9 @@ beforeAll(async () => {
     objects.set('api-keys', id);
   }
   adminOfB = (await makeKey(app, { name: 'admin', role: 'admin', tenantId: 'brand-b' })).key;
+  const hook = { url: 'https://hooks.example.com/' };
+  const { body } = await app.api('POST', '/webhooks', hook, { 'x-tenant-id': 'brand-a' });
+  objects.set('webhooks', (body as unknown as { id: string }).id);
   const begun = await begin(app, { accountType: 'any' }, 'brand-a');
   objects.set('authorizations', begun.id);
   await app.sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: begun.preAuthCode }).pushed;
@@ -100,7 +116,7 @@ const call = (
 ): Promise<Answer> => {
   const [method = '', path = ''] = route.split(' ');
   const address = path.replace(/\{\w+\}/, id).replaceAll(/\{\w+\}/g, 'unknown');
-  return app.api(method, address + (QUERIES[route] ?? ''), undefined, {
+  return app.api(method, address + (QUERIES[route] ?? ''), BODIES[route], {
     authorization,
     'x-forwarded-for': `192.0.2.${(addresses += 1) % 256}`,
     ...(tenant !== undefined && { 'x-tenant-id': tenant }),

@@ -85,13 +85,18 @@ export class EventsRepository {
     });
   }
 
-  findFeed(): Promise<EventPosition> {
-    return this.db.read.findOneByOrFail(EventPosition, { name: FEED });
+  findFeed(on: Tx = this.db.read): Promise<EventPosition> {
+    return on.findOneByOrFail(EventPosition, { name: FEED });
   }
 
   /** In the order of the feed, behind `after`. */
-  findAfter(after: number, { tenantId, types }: FeedFilter, limit: number): Promise<EventRow[]> {
-    const query = this.db.read
+  findAfter(
+    after: number,
+    { tenantId, types }: FeedFilter,
+    limit: number,
+    on: Tx = this.db.read,
+  ): Promise<EventRow[]> {
+    const query = on
       .createQueryBuilder(EventRow, 'event')
       .where('event.position > :after', { after });
     if (tenantId !== null) query.andWhere({ tenantId });

@@ -6,6 +6,7 @@ import { CreateIdempotencyAndRotation1795824000000 } from './1795824000000-creat
 import { CreateAccountLifecycle1795910400000 } from './1795910400000-create-account-lifecycle.js';
 import { CreateSendConfig1796083200000 } from './1796083200000-create-send-config.js';
 import { CreateReceipts1796169600000 } from './1796169600000-create-receipts.js';
+import { CreateWebhooks1796256000000 } from './1796256000000-create-webhooks.js';
 
 /** In the order they run. A migration that has landed is never edited. */
 export const migrations = [
@@ -17,4 +18,5 @@ export const migrations = [
   CreateAccountLifecycle1795910400000,
   CreateSendConfig1796083200000,
   CreateReceipts1796169600000,
+  CreateWebhooks1796256000000,
 ];
