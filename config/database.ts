@@ -8,6 +8,8 @@ import type { DatabaseTarget } from './env.js';
 /** A connection on which nothing has moved for so long is given up: the statement on it fails, the pool opens another. */
 const SILENT_MS = 12_000;
 const POOL_SIZE = 16;
+/** Of the connections for single statements: the ledger's six groups at most, and two for whatever else. */
+export const STATEMENT_POOL_SIZE = 8;
 /** Statements that wait for a connection; beyond, they fail at once instead of piling up. */
 const POOL_QUEUE = 1_000;
 

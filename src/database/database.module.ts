@@ -8,7 +8,7 @@ import { Env } from '../../config/env.js';
 import { AccountData } from './account-data.js';
 import { Database } from './database.js';
 import { type InstanceLock, lockInstance } from './instance-lock.js';
-import { openReader, openWriter } from './open-database.js';
+import { openReader, openStatements, openWriter } from './open-database.js';
 import { SealedColumns } from './sealed-columns.js';
 import { openSecretBox } from './secret-keys.js';
 import { isStorageAway } from './storage-away.js';
@@ -16,6 +16,7 @@ import { SystemValue } from './system-value.entity.js';
 
 const INSTANCE_LOCK = Symbol('instance lock');
 const READER = Symbol('reader');
+const STATEMENTS = Symbol('statements');
 const NO_LOCK: InstanceLock = { release: () => undefined };
 
 /** Takes the SQLite file before anything opens it. */
@@ -40,11 +41,13 @@ class InstanceLockModule {}
 class DatabaseShutdown implements OnApplicationShutdown {
   constructor(
     @Inject(READER) private readonly reader: DataSource,
+    @Inject(STATEMENTS) private readonly statements: DataSource,
     @Inject(INSTANCE_LOCK) private readonly lock: InstanceLock,
   ) {}
 
   async onApplicationShutdown(): Promise<void> {
-    if (this.reader.isInitialized) await this.reader.destroy();
+    for (const source of [this.statements, this.reader])
+      if (source.isInitialized) await source.destroy();
     this.lock.release();
   }
 }
@@ -72,10 +75,12 @@ class DatabaseShutdown implements OnApplicationShutdown {
   ],
   providers: [
     { provide: READER, inject: [getDataSourceToken()], useFactory: openReader },
+    { provide: STATEMENTS, inject: [getDataSourceToken()], useFactory: openStatements },
     {
       provide: Database,
-      inject: [getDataSourceToken(), READER],
-      useFactory: (writer: DataSource, reader: DataSource) => new Database(writer, reader),
+      inject: [getDataSourceToken(), READER, STATEMENTS],
+      useFactory: (writer: DataSource, reader: DataSource, statements: DataSource) =>
+        new Database(writer, reader, statements),
     },
     { provide: SecretBox, inject: [Env, Database], useFactory: openSecretBox },
     AccountData,

@@ -17,10 +17,12 @@ export class Database {
   /**
    * @param writer on SQLite the only connection that writes
    * @param reader on SQLite a second, read-only connection; else the same pool
+   * @param statements on SQLite the writer; else a few connections that no transaction and no read can take
    */
   constructor(
     private readonly writer: DataSource,
     private readonly reader: DataSource,
+    private readonly statements: DataSource,
   ) {}
 
   /** For statements that only read, outside a transaction. */
@@ -43,14 +45,15 @@ export class Database {
   }
 
   /**
-   * Runs one statement that commits by itself: a round trip less than a transaction of one statement.
+   * Runs one statement that commits by itself: a round trip less than a transaction of one statement, and on MySQL never
+   * behind one, however slow the database is.
    *
    * @param sql with `?` for each parameter
    * @returns how many rows were written; rows that an ignored conflict left alone do not count
    */
   async statement(sql: string, parameters: unknown[]): Promise<number> {
     return this.#inTurn(async () => {
-      const runner = this.writer.createQueryRunner();
+      const runner = this.statements.createQueryRunner();
       try {
         const { affected } = await runner.query(sql, parameters, true);
         return affected ?? 0;

@@ -5,6 +5,7 @@ import {
   type MixedList,
 } from 'typeorm';
 
+import { STATEMENT_POOL_SIZE } from '../../config/database.js';
 import { StartupError } from '../common/startup-error.js';
 import { migrations } from './migrations/index.js';
 
@@ -60,6 +61,19 @@ export async function openReader(writer: DataSource): Promise<DataSource> {
       db.pragma('query_only = ON');
     },
   }).initialize();
+}
+
+/**
+ * Opens what single statements go by: on MySQL connections of their own. What WeChat waits for is one of them, and
+ * must not wait for a connection behind transactions, of which each holds one for many round trips.
+ *
+ * @see docs/adr/0027-a-bulkhead-for-statements.md
+ */
+export async function openStatements(writer: DataSource): Promise<DataSource> {
+  const { options } = writer;
+  if (options.type === 'better-sqlite3') return writer;
+  const own = { ...options, entities: [], migrations: [], poolSize: STATEMENT_POOL_SIZE };
+  return new DataSource(own as DataSourceOptions).initialize();
 }
 
 /** `text` is 64 KiB on MySQL, and a push may have 256 KiB: there it means `mediumtext`, as in the migrations. */

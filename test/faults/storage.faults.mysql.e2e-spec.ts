@@ -99,7 +99,7 @@ describe('the database under load', () => {
     });
     expect(verdict).toMatchObject(SPOTLESS);
     expect(slowest).toBeLessThan(4_500);
-    // The rest were refused in time, three times each. It must not become all of them: see insertGroup.
-    expect(verdict.acknowledged).toBeGreaterThan(history.length / 4);
+    // The rest were refused in time, three times each. It must not become most of them: see ADR 0027.
+    expect(verdict.acknowledged).toBeGreaterThan(history.length / 2);
   }, 180_000);
 });
