@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { adviceFor, classify, KNOWN_ERRCODES, REACTIONS } from './errcodes.js';
+import { adviceFor, classify, type ErrorClass, KNOWN_ERRCODES, REACTIONS } from './errcodes.js';
+import { DOCUMENTED_ERRCODES } from './vectors/errcodes.js';
 
 const PATH = '/cgi-bin/message/custom/send';
 
@@ -37,8 +38,8 @@ describe('classify', () => {
     [61010, 'auth_code'],
     [50002, 'account_state'],
     [50007, 'account_state'],
-    [43004, 'user'],
-    [45015, 'user'],
+    [43004, 'user_not_follower'],
+    [45015, 'window_closed'],
     [47001, 'bug'],
     [61014, 'bug'],
     [123456, 'unknown'],
@@ -49,6 +50,65 @@ describe('classify', () => {
   it('takes 40001 for a wrong secret where a call is made with one', () => {
     expect(classify(40001, '/cgi-bin/component/api_component_token')).toBe('config');
     expect(classify(40001, '/cgi-bin/stable_token')).toBe('config');
+  });
+});
+
+describe.each(Object.entries(DOCUMENTED_ERRCODES))('what %s may answer', (path, rows) => {
+  it.each(rows)('%i is %s', (errcode, errorClass) => {
+    expect(classify(errcode, path)).toBe(errorClass);
+    expect(REACTIONS[errorClass]).toBeDefined();
+    expect(adviceFor(errcode, path).zh).toMatch(/[\u4e00-\u9fff]/);
+  });
+});
+
+it('knows no code that no table names', () => {
+  const documented = Object.values(DOCUMENTED_ERRCODES).flatMap((rows) =>
+    rows.map(([code]) => code),
+  );
+  expect(KNOWN_ERRCODES.filter((code) => !documented.includes(code))).toEqual([]);
+});
+
+it('gives each code one class', () => {
+  expect(new Set(KNOWN_ERRCODES).size).toBe(KNOWN_ERRCODES.length);
+});
+
+describe('the reaction', () => {
+  it.each<[ErrorClass[], string, string]>([
+    [['token_stale'], 'once', 'account'],
+    [['transient'], 'backoff', 'call'],
+    [['rate_minute', 'quota_day', 'quota_period'], 'later', 'api'],
+    [['permission', 'feature_banned', 'console_action', 'limit_reached'], 'no', 'api'],
+    [
+      [
+        'user_unknown',
+        'user_not_follower',
+        'user_blocked',
+        'user_blacklisted',
+        'window_closed',
+        'window_used_up',
+        'no_grant',
+      ],
+      'no',
+      'recipient',
+    ],
+    [['user_throttled', 'user_busy'], 'later', 'recipient'],
+    [
+      [
+        'content_refused',
+        'content_invalid',
+        'field_invalid',
+        'template_invalid',
+        'media_invalid',
+        'audience_invalid',
+      ],
+      'no',
+      'content',
+    ],
+    [['media_expired'], 'once', 'content'],
+    [['duplicate', 'bug', 'unknown'], 'no', 'call'],
+  ])('to %j is to try %s more, and concerns the %s', (classes, retry, concerns) => {
+    for (const errorClass of classes)
+      expect(REACTIONS[errorClass]).toMatchObject({ retry, concerns });
   });
 });
 
