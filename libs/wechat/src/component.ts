@@ -1,4 +1,4 @@
-import { WechatUnavailableError } from './errors.js';
+import { badAnswer, isObject, number, object, optionalText, text } from './answer.js';
 import type { WechatHttp } from './http.js';
 import type { AccountType } from './permissions.js';
 
@@ -428,44 +428,8 @@ function permissionIds(info: Record<string, unknown>): number[] {
   return [...new Set(ids.filter((id) => id !== null))].sort((a, b) => a - b);
 }
 
-function object(
-  answer: Record<string, unknown>,
-  name: string,
-  path: string,
-): Record<string, unknown> {
-  const value = answer[name];
-  if (!isObject(value)) throw badAnswer(path);
-  return value;
-}
-
-function text(answer: Record<string, unknown>, name: string, path: string): string {
-  const value = optionalText(answer, name);
-  if (value === null) throw badAnswer(path);
-  return value;
-}
-
-/** An empty text is none. */
-function optionalText(answer: Record<string, unknown>, name: string): string | null {
-  const value = answer[name];
-  return typeof value === 'string' && value !== '' ? value : null;
-}
-
-function number(answer: Record<string, unknown>, name: string, path: string): number {
-  const value = answer[name];
-  if (typeof value !== 'number') throw badAnswer(path);
-  return value;
-}
-
 function seconds(answer: Record<string, unknown>, path: string): number {
   const value = Number(answer['expires_in']);
   if (!Number.isFinite(value) || value <= 0) throw badAnswer(path);
   return value;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function badAnswer(path: string): WechatUnavailableError {
-  return new WechatUnavailableError(path, 'bad_answer');
 }

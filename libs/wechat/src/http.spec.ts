@@ -1,4 +1,9 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type RequestListener,
+  type Server,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -160,5 +165,39 @@ describe('WechatHttp', () => {
       maybeApplied: false,
     });
     expect(everythingOf(error)).not.toMatch(/MustNotLeak/);
+  });
+
+  it('gives back the answer of a refusal that the caller wants to read', async () => {
+    const client = await serve((_request, response) =>
+      response.end('{"errcode":45065,"errmsg":"exists","msg_id":3147483704123456789}'),
+    );
+    expect(await client.post(PATH, { a: 1 }, { accepts: [45065] })).toMatchObject({
+      errcode: 45065,
+      msg_id: '3147483704123456789',
+    });
+    expect(calls).toMatchObject([{ errcode: 45065 }]);
+    await expect(client.post(PATH, { a: 1 }, { accepts: [45066] })).rejects.toThrow(WechatApiError);
+  });
+
+  it('uploads a form of an announced length, and ends it in time', async () => {
+    let headers: IncomingHttpHeaders = {};
+    const client = await serve((request, response) => {
+      ({ headers } = request);
+      request.resume();
+      request.on('end', () => {
+        if (request.url?.startsWith('/slow') === false) response.end('{"media_id":"M"}');
+      });
+    });
+    const file = { fileName: 'media.png', contentType: 'image/png', bytes: Buffer.alloc(100_000) };
+    expect(
+      await client.upload('/upload', { type: 'image' }, file, { accessToken: ACCESS_TOKEN }),
+    ).toEqual({ media_id: 'M' });
+    expect(Number(headers['content-length'])).toBeGreaterThan(100_000);
+    expect(headers['transfer-encoding']).toBeUndefined();
+    const late = await client
+      .upload('/slow', {}, file, { accessToken: ACCESS_TOKEN, timeoutMs: 50 })
+      .catch((error: unknown) => error);
+    expect(late).toMatchObject({ failure: 'timeout', maybeApplied: true });
+    expect(everythingOf(late)).not.toContain(ACCESS_TOKEN);
   });
 });

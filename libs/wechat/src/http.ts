@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 import { Pool } from 'undici';
 
 import { WechatApiError, WechatUnavailableError } from './errors.js';
@@ -27,6 +29,28 @@ export interface WechatHttpOptions {
 export interface CallOptions {
   accessToken?: string;
   timeoutMs?: number;
+  /** Refusals whose answer says what the caller wants to know: it comes back as if WeChat had done what was asked. */
+  accepts?: readonly number[];
+}
+
+/** What is sent as a form: one file in the field `media`, texts beside it. */
+export interface Upload {
+  /** Plain ASCII: WeChat takes the file's kind from its ending. */
+  fileName: string;
+  contentType: string;
+  bytes: Uint8Array;
+  fields?: Readonly<Record<string, string>>;
+}
+
+/** What goes out. */
+interface Outgoing {
+  method: 'GET' | 'POST';
+  path: string;
+  query: Record<string, string>;
+  body: string | Buffer | null;
+  contentType?: string;
+  /** Texts that stand in no error. */
+  secrets: string[];
 }
 
 const TIMEOUT_MS = 10_000;
@@ -75,7 +99,17 @@ export class WechatHttp {
    * @throws WechatUnavailableError when there is no usable answer
    */
   post(path: string, body: object, options: CallOptions = {}): Promise<Record<string, unknown>> {
-    return this.#call('POST', path, {}, JSON.stringify(body), secretsOf(body), options);
+    return this.#call(
+      {
+        method: 'POST',
+        path,
+        query: {},
+        body: JSON.stringify(body),
+        contentType: 'application/json; charset=utf-8',
+        secrets: secretsOf(body),
+      },
+      options,
+    );
   }
 
   /** As {@link post}, with a query instead of a body. */
@@ -84,7 +118,31 @@ export class WechatHttp {
     query: Record<string, string> = {},
     options: CallOptions = {},
   ): Promise<Record<string, unknown>> {
-    return this.#call('GET', path, query, null, Object.values(query), options);
+    return this.#call(
+      { method: 'GET', path, query, body: null, secrets: Object.values(query) },
+      options,
+    );
+  }
+
+  /** As {@link post}, with a form that holds a file. Its length is announced: WeChat reads no chunked uploads. */
+  upload(
+    path: string,
+    query: Record<string, string>,
+    file: Upload,
+    options: CallOptions = {},
+  ): Promise<Record<string, unknown>> {
+    const boundary = `----${randomBytes(16).toString('hex')}`;
+    return this.#call(
+      {
+        method: 'POST',
+        path,
+        query,
+        body: formOf(file, boundary),
+        contentType: `multipart/form-data; boundary=${boundary}`,
+        secrets: secretsOf(file.fields ?? {}),
+      },
+      options,
+    );
   }
 
   /** Lets the calls under way end, then closes the sockets. */
@@ -93,29 +151,23 @@ export class WechatHttp {
   }
 
   async #call(
-    method: 'GET' | 'POST',
-    path: string,
-    query: Record<string, string>,
-    body: string | null,
-    secrets: string[],
-    { accessToken, timeoutMs = this.#options.timeoutMs }: CallOptions,
+    outgoing: Outgoing,
+    { accessToken, timeoutMs = this.#options.timeoutMs, accepts = [] }: CallOptions,
   ): Promise<Record<string, unknown>> {
+    const { path } = outgoing;
     const startedAt = performance.now();
     let errcode: number | null = null;
     try {
-      const parameters = {
-        ...query,
+      const query = {
+        ...outgoing.query,
         ...(accessToken !== undefined && { access_token: accessToken }),
       };
-      const answer = await this.#send(method, path, parameters, body, timeoutMs);
+      const answer = await this.#send({ ...outgoing, query }, timeoutMs);
       errcode = errcodeOf(answer);
-      if (errcode === 0) return answer;
-      throw refusal(
-        answer,
-        errcode,
-        path,
-        accessToken === undefined ? secrets : [...secrets, accessToken],
-      );
+      if (errcode === 0 || accepts.includes(errcode)) return answer;
+      const secrets =
+        accessToken === undefined ? outgoing.secrets : [...outgoing.secrets, accessToken];
+      throw refusal(answer, errcode, path, secrets);
     } finally {
       const durationMs = Math.round(performance.now() - startedAt);
       this.#options.onCall?.({ path, errcode, durationMs });
@@ -123,10 +175,7 @@ export class WechatHttp {
   }
 
   async #send(
-    method: 'GET' | 'POST',
-    path: string,
-    query: Record<string, string>,
-    body: string | null,
+    { method, path, query, body, contentType }: Outgoing,
     timeoutMs: number,
   ): Promise<Record<string, unknown>> {
     const signal = AbortSignal.timeout(timeoutMs);
@@ -140,7 +189,7 @@ export class WechatHttp {
         signal,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
-        ...(body !== null && { headers: { 'content-type': 'application/json; charset=utf-8' } }),
+        ...(contentType !== undefined && { headers: { 'content-type': contentType } }),
       });
       text = await readText(response.body, this.#options.maxBytes, path);
       if (response.statusCode !== 200) {
@@ -151,6 +200,20 @@ export class WechatHttp {
     }
     return toObject(text, path);
   }
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc7578.html */
+function formOf({ fileName, contentType, bytes, fields = {} }: Upload, boundary: string): Buffer {
+  const texts = Object.entries(fields).map(
+    ([name, value]) =>
+      `--${boundary}\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+  );
+  const head = `--${boundary}\r\ncontent-disposition: form-data; name="media"; filename="${fileName}"\r\ncontent-type: ${contentType}\r\n\r\n`;
+  return Buffer.concat([
+    Buffer.from(texts.join('') + head),
+    bytes,
+    Buffer.from(`\r\n--${boundary}--\r\n`),
+  ]);
 }
 
 async function readText(
