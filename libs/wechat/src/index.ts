@@ -1,4 +1,19 @@
 export {
+  type Broadcast,
+  BROADCAST_RESULT_EVENT,
+  type BroadcastAudience,
+  type BroadcastContent,
+  type BroadcastReceipt,
+  type BroadcastRefusal,
+  type BroadcastResult,
+  type BroadcastStatus,
+  deleteBroadcast,
+  getBroadcastStatus,
+  previewBroadcast,
+  readBroadcastResult,
+  sendBroadcast,
+} from './broadcast.js';
+export {
   type AccountStatus,
   type AccountSubtype,
   type ApiQuota,
@@ -23,7 +38,14 @@ export {
   startPushTicket,
 } from './component.js';
 export { decryptMessage, encryptMessage, isEncodingAesKey, sameText, sign } from './crypto.js';
-export { sendCustomerServiceText } from './customer-service.js';
+export {
+  CUSTOMER_SERVICE_TYPES,
+  type CustomerServiceMessage,
+  type CustomerServiceType,
+  MAX_CUSTOMER_SERVICE_TEXT_BYTES,
+  sendCustomerServiceMessage,
+  sendCustomerServiceText,
+} from './customer-service-message.js';
 export {
   adviceFor,
   classify,
@@ -33,8 +55,31 @@ export {
   REACTIONS,
 } from './errcodes.js';
 export { type UnavailableFailure, WechatApiError, WechatUnavailableError } from './errors.js';
-export { type CallOptions, type WechatCall, WechatHttp, type WechatHttpOptions } from './http.js';
+export {
+  type CallOptions,
+  type Upload,
+  type WechatCall,
+  WechatHttp,
+  type WechatHttpOptions,
+} from './http.js';
 export { parseApiJson, parsePushJson } from './json.js';
+export {
+  ARTICLE_IMAGE_LIMIT,
+  checkMedia,
+  MATERIAL_LIMITS,
+  MEDIA_CONTENT_TYPES,
+  type MediaFormat,
+  mediaFormatOf,
+  type MediaKind,
+  type MediaLimit,
+  type MediaProblem,
+  TEMPORARY_MEDIA_KINDS,
+  TEMPORARY_MEDIA_LIFE_MS,
+  TEMPORARY_MEDIA_LIMITS,
+  uploadArticleImage,
+  uploadMaterial,
+  uploadTemporaryMedia,
+} from './media.js';
 export { getStableToken, getTokenOwner, refusedIp } from './own-token.js';
 export {
   type AccountType,
@@ -93,5 +138,29 @@ export {
   type SubscriptionEvent,
   type SubscriptionReceipt,
 } from './subscription-event.js';
+export {
+  listSubscriptionTemplates,
+  sendSubscriptionMessage,
+  type SubscriptionMessage,
+  type SubscriptionTemplate,
+} from './subscription-message.js';
+export {
+  checkTemplateData,
+  type ContentProblem,
+  readTemplateFields,
+  refusedField,
+  TEMPLATE_FIELD_TYPES,
+  type TemplateField,
+  type TemplateFieldType,
+} from './template-field.js';
+export {
+  listTemplates,
+  type MessageTemplate,
+  readTemplateResult,
+  sendTemplateMessage,
+  TEMPLATE_RESULT_EVENT,
+  type TemplateMessage,
+  type TemplateResult,
+} from './template-message.js';
 export type { Text } from './text.js';
 export { buildXml, parseXml, type XmlInput, type XmlObject, type XmlValue } from './xml.js';
