@@ -4,6 +4,7 @@ import type { XmlInput } from '@app/wechat';
 
 import type { Fault } from './faults.js';
 import type { PushConfig, SandboxReceipt } from './own-push.js';
+import { PEOPLE_COMMANDS } from './people-control.js';
 import type { Corruption } from './pusher.js';
 import type { WechatSandbox } from './sandbox.js';
 import type { SandboxAccount } from './state.js';
@@ -101,6 +102,7 @@ const COMMANDS: Readonly<Record<string, (sandbox: WechatSandbox, input: Input) =
     data.clockOffsetMs += Number(input['seconds'] ?? 0) * 1000;
     return { clockOffsetMs: data.clockOffsetMs };
   },
+  ...PEOPLE_COMMANDS,
 };
 
 /** Answers the control API: 200 with the result, 404 for another command, 400 for input it cannot use. */

@@ -8,10 +8,19 @@ import {
   textOf,
   type World,
 } from './api.js';
-import { type SandboxAccount, shanghaiMonth } from './state.js';
+import { type SandboxAccount, shanghaiDay, shanghaiMonth } from './state.js';
 
 const RESETS_A_MONTH = 10;
 const DAILY_LIMIT = 100_000;
+/** Those of a new account that are others. */
+const DAILY_LIMITS: Readonly<Record<string, number>> = {
+  '/cgi-bin/message/custom/send': 500_000,
+  '/cgi-bin/message/mass/sendall': 100,
+  '/cgi-bin/message/mass/send': 100,
+  '/cgi-bin/message/mass/delete': 10,
+  '/cgi-bin/media/get': 200_000,
+};
+const MINUTE_MS = 60_000;
 
 const clearQuota: Api = {
   token: 'any',
@@ -46,15 +55,18 @@ const getQuota: Api = {
       new Refusal(76021, 'cgi_path not found, please check'),
     );
     if (!cgiPath.startsWith('/')) throw new Refusal(76003, 'no permission');
-    if (!cgiPath.startsWith('/cgi-bin/') && !cgiPath.startsWith('/wxa/')) {
+    if (!/^\/(?:cgi-bin|wxa|wxaapi)\//.test(cgiPath)) {
       throw new Refusal(76021, 'cgi_path not found, please check');
     }
     const limit = dailyLimit(world, cgiPath);
-    const used = Math.min(world.findAccount(tokenAppid ?? '')?.usage[cgiPath] ?? 0, limit);
+    const account = world.findAccount(tokenAppid ?? '');
+    if (account) turnDay(account, world.now());
+    const used = Math.min(account?.usage[cgiPath] ?? 0, limit);
+    const perMinute = world.data.minuteLimits[cgiPath] ?? 600;
     return {
       ...OK,
       quota: { daily_limit: limit, used, remain: limit - used },
-      rate_limit: { call_count: 600, refresh_second: 60 },
+      rate_limit: { call_count: perMinute, refresh_second: 60 },
       component_rate_limit: { call_count: 1500, refresh_second: 60 },
     };
   },
@@ -88,15 +100,35 @@ export const quotaApi: ApiFamily = {
   '/cgi-bin/openapi/rid/get': getRid,
 };
 
-/** Counts a call of an account. @throws Refusal 45009 when the day's quota is used up */
+/** Counts a call of an account. @throws Refusal 45009 when the day's quota is used up, 45011 when the minute's is */
 export function countCall(world: World, account: SandboxAccount, path: string): void {
+  turnDay(account, world.now());
   const used = account.usage[path] ?? 0;
   if (used >= dailyLimit(world, path)) throw new Refusal(45009, 'reach max api daily quota limit');
+  countMinute(world, account, path);
   account.usage[path] = used + 1;
 }
 
+/** A quota is of a day in Shanghai. */
+function turnDay(account: SandboxAccount, now: number): void {
+  const day = shanghaiDay(now);
+  if (account.usageDay !== null && account.usageDay !== day) account.usage = {};
+  account.usageDay = day;
+}
+
+function countMinute(world: World, account: SandboxAccount, path: string): void {
+  const limit = world.data.minuteLimits[path];
+  if (limit === undefined) return;
+  const minute = Math.floor(world.now() / MINUTE_MS);
+  const before = account.minuteUsage[path];
+  const calls = before?.minute === minute ? before.calls : 0;
+  if (calls >= limit)
+    throw new Refusal(45011, 'api minute-quota reach limit must slower retry next minute');
+  account.minuteUsage[path] = { minute, calls: calls + 1 };
+}
+
 function dailyLimit({ data }: World, path: string): number {
-  return data.dailyLimits[path] ?? DAILY_LIMIT;
+  return data.dailyLimits[path] ?? DAILY_LIMITS[path] ?? DAILY_LIMIT;
 }
 
 /** Ten a month whoever asks; the component's own are counted like an account's. */

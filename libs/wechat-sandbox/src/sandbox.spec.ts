@@ -305,6 +305,7 @@ describe('the stable token', () => {
         account_type: 3,
       });
     sandbox.cancel(MINI_PROGRAM);
+    await sandbox.person(MINI_PROGRAM, 'oAbC').write('x');
     const message = { touser: 'oAbC', msgtype: 'text', text: { content: 'x' } };
     expect(await call('/message/custom/send', message, String(stable))).toMatchObject({
       errcode: 0,
@@ -340,7 +341,9 @@ describe('quotas', () => {
   it('end the day with 45009 until they are reset, ten times a Shanghai month', async () => {
     const { accessToken, token } = await exchanged(SERVICE_ACCOUNT);
     sandbox.data.dailyLimits['/cgi-bin/message/custom/send'] = 2;
-    const sendTo = () => call('/message/custom/send', { touser: 'oPerson' }, accessToken);
+    await sandbox.person(SERVICE_ACCOUNT, 'oPerson').write('x');
+    const message = { touser: 'oPerson', msgtype: 'text', text: { content: 'x' } };
+    const sendTo = () => call('/message/custom/send', message, accessToken);
     expect([await sendTo(), await sendTo(), await sendTo()].map(({ errcode }) => errcode)).toEqual([
       0, 0, 45009,
     ]);
@@ -624,7 +627,9 @@ describe('messages', () => {
 
   it('are remembered, when the platform sends one, with the code that gave the token', async () => {
     const { token, accessToken, authCode, refreshToken } = await exchanged(SERVICE_ACCOUNT);
-    await call('/message/custom/send', { touser: SENDER }, accessToken);
+    await sandbox.person(SERVICE_ACCOUNT, SENDER).write('x');
+    const message = { touser: SENDER, msgtype: 'text', text: { content: 'y' } };
+    await call('/message/custom/send', message, accessToken);
     const refreshed = await call(
       '/component/api_authorizer_token',
       {
@@ -635,7 +640,7 @@ describe('messages', () => {
       token,
     );
     const newToken = String(refreshed['authorizer_access_token']);
-    await call('/message/custom/send', { touser: SENDER }, newToken);
+    await call('/message/custom/send', message, newToken);
     expect(sandbox.data.messages).toMatchObject([
       { appid: SERVICE_ACCOUNT, toUser: SENDER, authorizationCode: authCode },
       { appid: SERVICE_ACCOUNT, toUser: SENDER, authorizationCode: null },

@@ -3,12 +3,23 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 
 import { buildXml, type XmlInput } from '@app/wechat';
+import { stringify } from 'lossless-json';
 
-import { type Api, type ApiFamily, Refusal, type World } from './api.js';
+import {
+  type Api,
+  type ApiCall,
+  type ApiFamily,
+  Bytes,
+  Refusal,
+  type UploadedFile,
+  type World,
+} from './api.js';
+import { broadcastApi } from './broadcast-api.js';
 import { componentApi, retireTokens, rotateRefreshToken } from './component-api.js';
 import { handleControl } from './control.js';
+import { customerServiceApi } from './customer-service-api.js';
 import { type Fault, Faults } from './faults.js';
-import { messageApi } from './message-api.js';
+import { mediaApi } from './media-api.js';
 import {
   type Forwarder,
   makeHandshake,
@@ -19,6 +30,8 @@ import {
   toDocument,
 } from './own-push.js';
 import { handlePage, type ScanSession } from './pages.js';
+import { noteActivity } from './people.js';
+import { Person } from './person.js';
 import { isPicture, type Picture, sendPicture } from './pictures.js';
 import {
   type Corruption,
@@ -28,6 +41,7 @@ import {
   type PushResult,
 } from './pusher.js';
 import { countCall, quotaApi } from './quota-api.js';
+import { type PendingResult, type Release, Results } from './results.js';
 import {
   emptyData,
   makeAccount,
@@ -38,6 +52,9 @@ import {
   type SandboxAccount,
   type SandboxData,
 } from './state.js';
+import { subscriptionApi } from './subscription-api.js';
+import { templateApi } from './template-api.js';
+import { makeTemplate, type SandboxTemplate } from './templates.js';
 import { tokenApi } from './token-api.js';
 
 export interface SandboxOptions {
@@ -71,12 +88,20 @@ export interface JournalEntry {
 }
 
 const APIS: ReadonlyMap<string, Api> = new Map(
-  [componentApi, quotaApi, messageApi, tokenApi].flatMap((family: ApiFamily) =>
-    Object.entries(family),
-  ),
+  [
+    componentApi,
+    quotaApi,
+    tokenApi,
+    customerServiceApi,
+    templateApi,
+    subscriptionApi,
+    broadcastApi,
+    mediaApi,
+  ].flatMap((family: ApiFamily) => Object.entries(family)),
 );
 const CODE_SECONDS = 3600;
-const MAX_BODY_BYTES = 2 * 1024 * 1024;
+/** A video of ten megabytes, and a little more to refuse it by WeChat's own words. */
+const MAX_BODY_BYTES = 12 * 1024 * 1024;
 const JOURNAL_LENGTH = 20_000;
 /** Who writes to an account, unless it is said. */
 const SENDER = 'oSandboxOpenId00000000000001';
@@ -89,7 +114,10 @@ export class WechatSandbox implements World {
   readonly scanSessions = new Map<string, ScanSession>();
   /** Pictures in place of the drawn ones, by path. */
   readonly pictures = new Map<string, Picture>();
+  readonly mediaBytes = new Map<string, Buffer>();
   readonly data: SandboxData;
+  /** What becomes of messages, and when the account is told. */
+  readonly results: Results;
   eventsUrl: string | null;
   messagesUrl: string | null;
   launchDomain: string;
@@ -98,7 +126,8 @@ export class WechatSandbox implements World {
   readonly #background = new Set<Promise<unknown>>();
 
   private constructor(readonly options: SandboxOptions) {
-    this.data = options.data ?? emptyData();
+    this.data = { ...emptyData(), ...options.data };
+    this.results = new Results(this.data, (result, via) => this.#tellResult(result, via));
     const kept = Object.values(this.data.accounts);
     // Made anew: an earlier version may have known less of an account.
     for (const account of kept.length > 0 ? kept : readyAccounts()) this.addAccount(account);
@@ -167,6 +196,31 @@ export class WechatSandbox implements World {
     return account;
   }
 
+  /** Somebody, as she acts towards an account. @throws RangeError for an appid that WeChat does not know */
+  person(appid: string, openid: string): Person {
+    return new Person(this, this.account(appid).appid, openid);
+  }
+
+  /** Adds a template to an account, or changes the one of the same title. */
+  addTemplate(
+    appid: string,
+    given: Partial<SandboxTemplate> & { title: string; content: string },
+  ): SandboxTemplate {
+    const account = this.account(appid);
+    const template = makeTemplate(appid, given);
+    const others = account.templates.filter(({ templateId }) => templateId !== template.templateId);
+    account.templates = [...others, template];
+    return template;
+  }
+
+  /** Gives an account a file without an upload, e.g. a draft of articles. @returns its media id */
+  addMedia(appid: string, type: string, expiresAt: number | null = null): string {
+    const mediaId = randomValue('media_');
+    const { appid: owner } = this.account(appid);
+    this.data.media[mediaId] = { appid: owner, type, contentType: '', bytes: 0, expiresAt };
+    return mediaId;
+  }
+
   /** The calls of an API so far. */
   callsTo(path: string): number {
     return this.journal.filter((entry) => entry.path === path).length;
@@ -215,8 +269,9 @@ export class WechatSandbox implements World {
     fields: XmlInput,
     corruption: Corruption = {},
   ): Promise<MessagePushResult> {
-    const { originalId } = this.account(appid);
-    const { ToUserName = originalId, FromUserName = SENDER, ...rest } = fields;
+    const account = this.account(appid);
+    const { ToUserName = account.originalId, FromUserName = SENDER, ...rest } = fields;
+    if (typeof FromUserName === 'string') noteActivity(account, FromUserName, rest, this.now());
     if (!this.messagesUrl) return { attempts: [], delivered: false, reply: null };
     const xml = buildXml({
       ToUserName,
@@ -270,6 +325,7 @@ export class WechatSandbox implements World {
     const config = over.config ?? account.pushConfig;
     if (!config) throw new RangeError(`${appid} has no push configuration.`);
     const { ToUserName = account.originalId, FromUserName = SENDER, ...rest } = fields;
+    if (typeof FromUserName === 'string') noteActivity(account, FromUserName, rest, this.now());
     const document = toDocument(
       {
         ToUserName,
@@ -310,6 +366,26 @@ export class WechatSandbox implements World {
     const fields = receiptFields(receipt, format);
     const { openid } = receipt;
     return this.pushOwn(appid, { ...fields, ...(openid && { FromUserName: openid }) }, over);
+  }
+
+  /** Pushes an event of subscription messages where the account's go: by its own configuration, or by the platform's. */
+  tellSubscriptions(
+    appid: string,
+    receipt: SandboxReceipt,
+    via?: Release['via'],
+  ): Promise<PushResult> {
+    const isOwn = via ? via === 'own' : this.account(appid).pushConfig !== null;
+    if (isOwn) return this.pushReceipt(appid, receipt);
+    const { openid } = receipt;
+    const fields = receiptFields(receipt, 'xml');
+    return this.pushMessage(appid, { ...fields, ...(openid && { FromUserName: openid }) });
+  }
+
+  #tellResult({ appid, event }: PendingResult, via: Release['via']): Promise<PushResult> {
+    if ('receipt' in event) return this.tellSubscriptions(appid, event.receipt, via);
+    return via === 'own'
+      ? this.pushOwn(appid, event.fields)
+      : this.pushMessage(appid, event.fields);
   }
 
   /**
@@ -414,15 +490,14 @@ export class WechatSandbox implements World {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const url = new URL(request.url ?? '/', this.url);
-      const body = await readBody(request);
-      if (url.pathname.startsWith('/_sandbox/')) await handleControl(this, url, body, response);
-      else if (
-        url.pathname.startsWith('/cgi-bin/') &&
-        url.pathname !== '/cgi-bin/componentloginpage'
-      ) {
-        await this.#answerApi(request, response, url, body);
-      } else if (isPicture(url)) await sendPicture(this, url, response);
-      else handlePage(this, request, response, url, body);
+      const bytes = await readBody(request);
+      if (isApi(url)) await this.#answerApi(request, response, url, bytes);
+      else if (isPicture(url)) await sendPicture(this, url, response);
+      else {
+        const body = bytes.toString('utf8');
+        if (url.pathname.startsWith('/_sandbox/')) await handleControl(this, url, body, response);
+        else handlePage(this, request, response, url, body);
+      }
       this.changed();
     } catch (error) {
       if (!response.headersSent) response.writeHead(500, { 'content-type': 'text/plain' });
@@ -434,57 +509,58 @@ export class WechatSandbox implements World {
     request: IncomingMessage,
     response: ServerResponse,
     url: URL,
-    body: string,
+    bytes: Buffer,
   ): Promise<void> {
-    const parsed = parseJson(body);
+    const path = url.pathname;
+    const upload = APIS.get(path)?.isUpload ? await readUpload(request, bytes) : null;
+    const text = upload ? '' : bytes.toString('utf8');
+    const body = parseJson(text);
     const token =
       url.searchParams.get('access_token') ?? url.searchParams.get('component_access_token');
     const tokenAppid = token === null ? null : (this.data.accessTokens[token]?.appid ?? null);
-    const appids = [parsed?.['authorizer_appid'], parsed?.['appid'], tokenAppid];
-    const fault = this.faults.take(url.pathname, appids);
-    const entry: JournalEntry = {
-      at: this.now(),
-      path: url.pathname,
-      body: parsed,
-      tokenAppid,
-      errcode: null,
-    };
+    const fault = this.faults.take(path, [body?.['authorizer_appid'], body?.['appid'], tokenAppid]);
+    const entry: JournalEntry = { at: this.now(), path, body, tokenAppid, errcode: null };
     this.journal.push(entry);
     if (this.journal.length > JOURNAL_LENGTH) this.journal.shift();
     if (await isSpoilt(fault, response)) return;
-    const answer = this.#call(request, url.pathname, body, parsed, token, fault);
+    const ip = request.socket.remoteAddress ?? '';
+    const call = { path, body: body ?? {}, query: url.searchParams, upload, token, ip };
+    const answer = this.#call(request.method ?? '', call, { text, isJson: body !== null }, fault);
     entry.errcode = 'errcode' in answer && typeof answer.errcode === 'number' ? answer.errcode : 0;
+    const results = this.results.takeFresh();
+    if (this.results.timing === 'before_answer') await this.results.tellAll(results);
+    else if (results.length > 0) void this.#inBackground(this.results.tellAll(results));
     if (fault?.kind === 'lost_answer') {
       response.destroy();
       return;
     }
-    // WeChat labels JSON as it likes.
+    if (answer instanceof Bytes) {
+      response.writeHead(200, { 'content-type': answer.contentType }).end(answer.body);
+      return;
+    }
+    // WeChat labels JSON as it likes, and writes its long numbers as numbers.
     response.writeHead(200, { 'content-type': 'application/json; encoding=utf-8' });
-    response.end(JSON.stringify(answer));
+    response.end(stringify(answer));
   }
 
   #call(
-    request: IncomingMessage,
-    path: string,
-    text: string,
-    body: Record<string, unknown> | null,
-    token: string | null,
+    method: string,
+    call: Omit<ApiCall, 'tokenAppid' | 'world'>,
+    sent: { text: string; isJson: boolean },
     fault: Fault | null,
   ): object {
+    const { path, token } = call;
     try {
       if (fault?.kind === 'errcode') throw new Refusal(fault.errcode ?? -1, 'system error');
       const api = APIS.get(path);
       if (!api) throw new Refusal(40066, 'invalid url');
-      if (request.method !== 'POST') throw new Refusal(43002, 'require POST method');
-      if (text === '') throw new Refusal(44002, 'empty post data');
-      if (!body) throw new Refusal(47001, 'data format error');
+      checkForm(api, method, sent);
       const tokenAppid = this.#checkToken(api, token);
       this.#checkAccount(api, path, token);
-      const ip = request.socket.remoteAddress ?? '';
-      return api.handle({ path, body, tokenAppid, token, ip, world: this });
+      return api.handle({ ...call, tokenAppid, world: this });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      return this.#refuse(error, path, text);
+      return this.#refuse(error, path, sent.text);
     }
   }
 
@@ -520,10 +596,10 @@ export class WechatSandbox implements World {
     }
   }
 
-  #refuse({ errcode, errmsg }: Refusal, path: string, request: string): object {
+  #refuse({ errcode, errmsg, more }: Refusal, path: string, request: string): object {
     const rid = [4, 4, 4].map((bytes) => randomBytes(bytes).toString('hex')).join('-');
-    const answer = { errcode, errmsg: `${errmsg} rid: ${rid}` };
-    this.data.rids[rid] = { path, at: this.now(), request, response: JSON.stringify(answer) };
+    const answer = { errcode, errmsg: `${errmsg} rid: ${rid}`, ...more };
+    this.data.rids[rid] = { path, at: this.now(), request, response: stringify(answer) ?? '' };
     return answer;
   }
 }
@@ -554,7 +630,48 @@ async function isSpoilt(fault: Fault | null, response: ServerResponse): Promise<
   }
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
+function isApi({ pathname }: URL): boolean {
+  return (
+    (pathname.startsWith('/cgi-bin/') && pathname !== '/cgi-bin/componentloginpage') ||
+    pathname.startsWith('/wxaapi/')
+  );
+}
+
+function checkForm(
+  { method = 'POST', isUpload = false }: Api,
+  given: string,
+  { text, isJson }: { text: string; isJson: boolean },
+): void {
+  if (given !== method)
+    throw method === 'GET'
+      ? new Refusal(43001, 'require GET method')
+      : new Refusal(43002, 'require POST method');
+  if (method === 'GET' || isUpload) return;
+  if (text === '') throw new Refusal(44002, 'empty post data');
+  if (!isJson) throw new Refusal(47001, 'data format error');
+}
+
+/** By the runtime's own reader of forms. @returns null when there is no file in it */
+async function readUpload(request: IncomingMessage, bytes: Buffer): Promise<UploadedFile | null> {
+  const headers = { 'content-type': request.headers['content-type'] ?? '' };
+  try {
+    const form = await new Response(new Uint8Array(bytes), { headers }).formData();
+    const media = form.get('media');
+    if (!(media instanceof Blob)) return null;
+    const texts = [...form].flatMap(([name, value]): [string, string][] =>
+      typeof value === 'string' ? [[name, value]] : [],
+    );
+    return {
+      bytes: Buffer.from(await media.arrayBuffer()),
+      contentType: media.type,
+      fields: Object.fromEntries(texts),
+    };
+  } catch {
+    return null;
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -562,7 +679,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
     if (bytes > MAX_BODY_BYTES) throw new RangeError('too large');
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 function parseJson(text: string): Record<string, unknown> | null {

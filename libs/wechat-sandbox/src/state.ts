@@ -2,7 +2,11 @@ import { randomBytes } from 'node:crypto';
 
 import { MINIMUM_PERMISSIONS } from '@app/wechat';
 
+import type { SandboxMedia } from './media-api.js';
 import type { PushConfig } from './own-push.js';
+import type { SandboxPerson } from './people.js';
+import type { PendingResult } from './results.js';
+import { readyTemplates, type SandboxTemplate } from './templates.js';
 
 export type AccountType = 'official_account' | 'mini_program';
 
@@ -42,8 +46,23 @@ export interface SandboxAccount {
   authorization: SandboxAuthorization | null;
   /** Where its own pushes go; null while nothing is saved in the console. */
   pushConfig: PushConfig | null;
+  /** By openid: everybody who ever had to do with it. */
+  people: Record<string, SandboxPerson>;
+  /** Of template messages; a mini-program's of subscription messages. */
+  templates: SandboxTemplate[];
+  /** Of a mini-program; null for any. */
+  pages: string[] | null;
+  /** Words that WeChat refuses to send. */
+  refusedWords: string[];
+  /** Template messages by openid and client_msg_id. */
+  clientMsgIds: Record<string, { msgid: string; at: number }>;
+  broadcasts: SandboxBroadcast[];
   /** Calls of today by path. */
   usage: Record<string, number>;
+  /** The Shanghai day of `usage`; null before the first call. */
+  usageDay: string | null;
+  /** Calls of the present minute by path. */
+  minuteUsage: Record<string, { minute: number; calls: number }>;
   /** Resets by Shanghai month, e.g. `2026-11`. */
   resets: Record<string, number>;
 }
@@ -65,10 +84,24 @@ interface IssuedCode {
   isUsed: boolean;
 }
 
-/** A customer-service message that the platform sent. */
+/** A broadcast that WeChat has taken. */
+export interface SandboxBroadcast {
+  msgid: string;
+  clientMsgId: string | null;
+  /** Milliseconds. */
+  at: number;
+  status: 'SEND_SUCCESS' | 'DELETE';
+}
+
+/** A message that WeChat has taken. */
 export interface SentMessage {
+  kind: 'customer_service_message' | 'template_message' | 'subscription_message' | 'broadcast';
   appid: string;
   toUser: string;
+  /** Its number; a customer-service message has none. */
+  msgid: string | null;
+  /** It arrived: false where its result says that it did not. */
+  isSeen: boolean;
   message: unknown;
   at: number;
   /** The code whose exchange gave the token it was sent with; null for a token that came by a refresh. */
@@ -90,12 +123,18 @@ export interface SandboxData {
   rids: Record<string, { path: string; at: number; request: string; response: string }>;
   /** Every refresh of a token brings another refresh token and kills the one it was made with. */
   rotatesAtRefresh: boolean;
-  /** Daily limits by path, for every account; without one, 100,000. */
+  /** Daily limits by path, for every account, in place of WeChat's. */
   dailyLimits: Record<string, number>;
+  /** Calls a minute by path, for each account; without one, as many as come. */
+  minuteLimits: Record<string, number>;
   /** The platform's own resets by Shanghai month. */
   componentResets?: Record<string, number>;
   /** What was sent to people. */
   messages: SentMessage[];
+  /** By media id. */
+  media: Record<string, SandboxMedia>;
+  /** Results that are held. */
+  results: PendingResult[];
   serial: number;
 }
 
@@ -111,7 +150,10 @@ export function emptyData(): SandboxData {
     rids: {},
     rotatesAtRefresh: false,
     dailyLimits: {},
+    minuteLimits: {},
     messages: [],
+    media: {},
+    results: [],
     serial: 0,
   };
 }
@@ -145,7 +187,15 @@ export function makeAccount(given: Partial<SandboxAccount> & { appid: string }):
     accountStatus: 1,
     authorization: null,
     pushConfig: null,
+    people: {},
+    templates: readyTemplates(given.appid, accountType),
+    pages: null,
+    refusedWords: [],
+    clientMsgIds: {},
+    broadcasts: [],
     usage: {},
+    usageDay: null,
+    minuteUsage: {},
     resets: {},
     ...given,
   };
@@ -203,4 +253,15 @@ export function offeredPermissions(accountType: AccountType): number[] {
 /** `2026-11`: WeChat counts in Chinese time. */
 export function shanghaiMonth(now: number): string {
   return new Date(now + 8 * 3_600_000).toISOString().slice(0, 7);
+}
+
+/** `2026-11-22`, likewise. */
+export function shanghaiDay(now: number): string {
+  return new Date(now + 8 * 3_600_000).toISOString().slice(0, 10);
+}
+
+/** Whether a content has a word that WeChat refuses to send. */
+export function refusedWord({ refusedWords }: SandboxAccount, content: unknown): boolean {
+  const words = JSON.stringify(content);
+  return refusedWords.some((word) => words.includes(word));
 }
