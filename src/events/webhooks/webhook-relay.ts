@@ -4,6 +4,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuidV7 } from 'uuid';
 
 import { Clock } from '../../common/clock.js';
+import { crashPoint } from '../../common/crash-point.js';
 import { Database, type Tx } from '../../database/database.js';
 import { LeasedSchedule } from '../../queue/leased-schedule.js';
 import { WorkQueue } from '../../queue/work-queue.js';
@@ -48,20 +49,23 @@ export class WebhookRelay implements OnModuleInit {
   }
 
   /** @returns whether there may be more */
-  #relayPage(id: string): Promise<boolean> {
-    return this.db.write(async (tx) => {
+  async #relayPage(id: string): Promise<boolean> {
+    let isLinedUp = false;
+    const hasMore = await this.db.write(async (tx) => {
       const webhook = await this.webhooks.findForUpdate(tx, id);
       if (!webhook?.enabled) return false;
       const { tenantId, eventTypes, position } = webhook;
       const { last } = await this.feed.findFeed(tx);
       const rows = await this.feed.findAfter(position, { tenantId, types: eventTypes }, PAGE, tx);
-      const hasMore = rows.length === PAGE;
-      const through = hasMore ? (rows.at(-1)?.position ?? last) : last;
+      const through = rows.length === PAGE ? (rows.at(-1)?.position ?? last) : last;
       if (through === position) return false;
       await this.lineUp(tx, webhook, rows);
       await this.webhooks.update(tx, id, { position: through });
-      return hasMore;
+      isLinedUp = rows.length > 0;
+      return rows.length === PAGE;
     });
+    if (isLinedUp) crashPoint('webhook.lined_up');
+    return hasMore;
   }
 
   /** @param rows in the order of the feed; whoever calls holds the webhook's row */

@@ -5,6 +5,7 @@ import { Webhook as Signer } from 'standardwebhooks';
 
 import { type AuditActor, AuditService } from '../../access/audit.service.js';
 import { Clock } from '../../common/clock.js';
+import { crashPoint } from '../../common/crash-point.js';
 import { Logger } from '../../common/logger.js';
 import { Database, type Tx } from '../../database/database.js';
 import type { WorkContext } from '../../queue/work-handlers.js';
@@ -167,6 +168,7 @@ export class WebhookSender implements OnModuleInit {
       id: row.eventId,
       body: bodyOf(event, row.sequence),
     });
+    crashPoint('webhook.answered');
     if (attempt.ok) {
       await this.#keepSuccess(webhook, row, attempt);
       return 'sent';
