@@ -11,6 +11,7 @@ import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { KeyRotationModule } from './key-rotation/key-rotation.module.js';
+import { MessagesModule } from './messages/messages.module.js';
 import { PushesModule } from './pushes/pushes.module.js';
 import { QueueModule } from './queue/queue.module.js';
 import { SendConfigModule } from './send-config/send-config.module.js';
@@ -38,6 +39,7 @@ export class AppModule {
         ComponentAuthorizationModule,
         SendConfigModule,
         TokenRefreshModule,
+        MessagesModule,
         ReceiptsModule,
         HealthModule,
       ],
