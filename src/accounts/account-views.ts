@@ -2,14 +2,13 @@ import { permissionName } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
 
 import { inLang, type Lang } from '../common/text.js';
+import { AccountScenes } from './account-scenes.js';
 import type { AccountDto, CheckDto, SceneDto } from './account.dto.js';
 import type { Account } from './account.entity.js';
 import { type CheckResult, runChecks } from './enable-checks.js';
 import { minimumOf, missingPermissions } from './permissions.js';
 import { AccountPictures } from './pictures/account-pictures.service.js';
-import { QuotaPauses } from './quota/quota-pauses.js';
-import { SceneConditions } from './scene-conditions.js';
-import { scenesOf, type SceneReason, type SceneState } from './scenes.js';
+import { type SceneReason, type SceneState } from './scenes.js';
 import type { Suggestion } from './user-properties/openid-property.js';
 import { UserPropertiesService } from './user-properties/user-properties.service.js';
 
@@ -18,8 +17,7 @@ import { UserPropertiesService } from './user-properties/user-properties.service
 export class AccountViews {
   constructor(
     private readonly pictures: AccountPictures,
-    private readonly pauses: QuotaPauses,
-    private readonly conditions: SceneConditions,
+    private readonly scenes: AccountScenes,
     private readonly properties: UserPropertiesService,
   ) {}
 
@@ -31,19 +29,13 @@ export class AccountViews {
 
   /** In their order; a handful of queries however many they are. */
   async showAll(accounts: readonly Account[], lang: Lang): Promise<AccountDto[]> {
-    const appids = accounts.map(({ appid }) => appid);
-    const [urls, paused, conditions, suggestions] = await Promise.all([
+    const [urls, scenes, suggestions] = await Promise.all([
       this.pictures.findUrls(accounts),
-      this.pauses.find(appids),
-      this.conditions.find(appids),
+      this.scenes.findAll(accounts),
       this.properties.suggest(accounts),
     ]);
-    return accounts.map((account) => {
+    return accounts.map((account, place) => {
       const { appid } = account;
-      const facts = {
-        conditions: conditions.get(appid) ?? new Set(),
-        paused: paused.get(appid) ?? new Map(),
-      };
       return {
         ...plain(account),
         avatarUrl: urls.get(appid)?.avatar ?? '',
@@ -52,7 +44,7 @@ export class AccountViews {
         failingChecks: runChecks(account).flatMap((result) =>
           result.failure ? [toCheckDto(result, lang, suggestions.get(appid) ?? null)] : [],
         ),
-        scenes: scenesOf(account, facts).map((state) => toSceneDto(state, lang)),
+        scenes: (scenes[place] ?? []).map((state) => toSceneDto(state, lang)),
       };
     });
   }

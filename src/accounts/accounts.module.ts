@@ -9,6 +9,7 @@ import { Account } from './account.entity.js';
 import { AccountDeletion } from './account-deletion.service.js';
 import { AccountEnabling } from './account-enabling.service.js';
 import { AccountNews } from './account-news.js';
+import { AccountScenes } from './account-scenes.js';
 import { AccountStanding } from './account-standing.js';
 import { AccountViews } from './account-views.js';
 import { AccountsController } from './accounts.controller.js';
@@ -64,6 +65,7 @@ import { VisibleAccountGuard } from './visible-account.guard.js';
     AccountPictures,
     AccountPicturesRepository,
     AccountQuota,
+    AccountScenes,
     AccountStanding,
     AccountViews,
     AccountsList,
@@ -83,6 +85,8 @@ import { VisibleAccountGuard } from './visible-account.guard.js';
   exports: [
     AccountDeletion,
     AccountPictures,
+    AccountQuota,
+    AccountScenes,
     AccountsService,
     AccountsSyncService,
     MiniProgramGuard,

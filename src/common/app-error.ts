@@ -105,6 +105,22 @@ export const PROBLEMS = {
       en: 'WeChat no longer takes the credentials of the account. Start an authorization with POST /api/v1/authorizations and its `appid`, and let its administrator scan again.',
     },
   },
+  account_disabled: {
+    status: 409,
+    title: { zh: '账号未启用', en: 'The account is not switched on' },
+    detail: {
+      zh: '停用的账号不能发送。请先用 POST …/enable 启用（可用 GET …/enable-checks 查看检查结果）。',
+      en: 'An account that is switched off sends nothing. Switch it on with POST …/enable; GET …/enable-checks shows what stands against it.',
+    },
+  },
+  scene_not_available: {
+    status: 409,
+    title: { zh: '账号当前不能发送这类消息', en: 'The account cannot send this kind now' },
+    detail: {
+      zh: '请按 errors 中的原因处理后重试；账号各场景的状态见 GET /api/v1/accounts/{appid}。',
+      en: 'Do what `errors` says and try again. GET /api/v1/accounts/{appid} shows what the account can do.',
+    },
+  },
   send_config_missing: {
     status: 409,
     title: { zh: '小程序尚未配置发送', en: 'The mini-program has no send configuration' },
@@ -236,6 +252,14 @@ export const PROBLEMS = {
     detail: {
       zh: 'OpenID 是文本，请选择 dataType 为 string 或 text 的属性。',
       en: 'An openid is a text: choose a property whose dataType is string or text.',
+    },
+  },
+  kind_not_supported: {
+    status: 422,
+    title: { zh: '该类型的账号不支持这类消息', en: 'The account has no messages of this kind' },
+    detail: {
+      zh: '模板消息与群发用于公众号（模板消息仅服务号），订阅消息用于小程序。请换一种 kind，或换一个账号。',
+      en: 'Template messages are for service accounts, broadcasts for official accounts, subscription messages for mini-programs. Choose another kind, or another account.',
     },
   },
   official_account_only: {

@@ -48,7 +48,7 @@ export class ApiValidationPipe extends ValidationPipe {
 
   override createExceptionFactory() {
     return (errors: ValidationError[] = []): unknown =>
-      new ValidationFaults(errors.flatMap((error) => flatten(error)));
+      new ValidationFaults(errors.flatMap((error) => flattenFaults(error)));
   }
 }
 
@@ -58,14 +58,15 @@ class ValidationFaults extends Error {
   }
 }
 
-function flatten(error: ValidationError, parent = ''): FieldError[] {
+/** What is wrong with a field and with those inside it. @param parent stands before their names */
+export function flattenFaults(error: ValidationError, parent = ''): FieldError[] {
   const field = parent + error.property;
   const own = Object.entries(error.constraints ?? {}).map(([code, message]) => ({
     field,
     code: code.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     detail: describe(code, message),
   }));
-  return [...own, ...(error.children ?? []).flatMap((child) => flatten(child, `${field}.`))];
+  return [...own, ...(error.children ?? []).flatMap((child) => flattenFaults(child, `${field}.`))];
 }
 
 function describe(code: string, message: string): Text {

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 
 import type { Caller } from '../../access/roles.js';
 import { AppError } from '../../common/app-error.js';
+import { errorFields, Logger } from '../../common/logger.js';
 import { Database } from '../../database/database.js';
 import { TokensService } from '../../tokens/tokens.service.js';
 import type { Account } from '../account.entity.js';
@@ -21,6 +22,7 @@ export class AccountQuota {
     private readonly pauses: QuotaPauses,
     private readonly tokens: TokensService,
     private readonly wechat: WechatHttp,
+    private readonly logger: Logger,
   ) {}
 
   /**
@@ -36,6 +38,22 @@ export class AccountQuota {
       quota.remaining > 0 ? this.pauses.lift(tx, appid, path) : this.pauses.note(tx, account, path),
     );
     return quota;
+  }
+
+  /**
+   * WeChat has refused a call for want of quota. Where its own figures say that some is left, it was a limit of the moment;
+   * else the API is paused until midnight, and where the figures are not to be had, too.
+   */
+  async noteUsedUp(account: Account, path: string): Promise<void> {
+    const { appid } = account;
+    const quota = await this.tokens
+      .withToken(appid, (token) => getQuota(this.wechat, token, path))
+      .catch((error: unknown) => {
+        this.logger.warn('quota.not_read', { appid, path, ...errorFields(error) });
+        return null;
+      });
+    if (quota && quota.remaining > 0) return;
+    await this.db.write((tx) => this.pauses.note(tx, account, path));
   }
 
   /** @throws AppError `not_found`, `official_account_only` */
