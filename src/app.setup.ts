@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type {
@@ -15,6 +16,7 @@ import { AccessService } from './access/access.service.js';
 import { setUpApiDocs } from './api-docs.setup.js';
 import { AppError } from './common/app-error.js';
 import { Drain } from './common/drain.js';
+import { readForm } from './common/form-data.js';
 import { Logger } from './common/logger.js';
 import { Metrics } from './common/metrics.js';
 import { ProblemFilter } from './common/problem.filter.js';
@@ -175,7 +177,7 @@ function setUpEnds(fastify: FastifyInstance, logger: Logger, metrics: Metrics): 
   });
 }
 
-/** Raw bytes for the push doors whatever their Content-Type, JSON for everything else. */
+/** Raw bytes for the push doors whatever their Content-Type, forms where a route takes a file, JSON for everything else. */
 function setUpBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
@@ -188,7 +190,19 @@ function setUpBodies(fastify: FastifyInstance): void {
       return done(new AppError('malformed_body'));
     }
   });
+  fastify.addContentTypeParser(
+    'multipart/form-data',
+    (request: FastifyRequest, payload: IncomingMessage, done: BodyDone) => {
+      const { maxFileBytes } = request.routeOptions.config;
+      if (request.is404) return done(null, undefined);
+      if (maxFileBytes === undefined) return done(new AppError('unsupported_media_type'));
+      const contentType = request.headers['content-type'] ?? '';
+      readForm(payload, contentType, maxFileBytes).then((body) => done(null, body), done);
+    },
+  );
 }
+
+type BodyDone = (error: Error | null, body?: unknown) => void;
 
 /** No body of the API is nested deeper than a few levels; one that is wears out whoever walks through it. */
 const MAX_JSON_DEPTH = 64;

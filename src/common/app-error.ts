@@ -17,6 +17,14 @@ export const PROBLEMS = {
       en: 'Send a JSON object in UTF-8 with Content-Type: application/json.',
     },
   },
+  malformed_form: {
+    status: 400,
+    title: { zh: '表单无法读取', en: 'The form cannot be read' },
+    detail: {
+      zh: '请以 multipart/form-data 完整发送：一个名为 file 的文件，其余字段各一次，且不超过 1 KiB。',
+      en: 'Send multipart/form-data, to its end: one file named `file`, and each of the other fields once, with 1 KiB at the most.',
+    },
+  },
   invalid_query: {
     status: 400,
     title: { zh: '查询参数有误', en: 'A query parameter is wrong' },
@@ -230,12 +238,20 @@ export const PROBLEMS = {
     title: { zh: '请求体过大', en: 'The body is too large' },
     detail: { zh: '请求体上限为 256 KiB。', en: 'A body may have 256 KiB at the most.' },
   },
+  media_too_large: {
+    status: 413,
+    title: { zh: '文件过大', en: 'The file is too large' },
+    detail: {
+      zh: '上限：图片 2 MB、语音 2 MB、视频 10 MB、缩略图 64 KB。请压缩后重新上传。',
+      en: 'The limits are 2 MB for an image, 2 MB for a voice, 10 MB for a video and 64 KB for a thumb. Make it smaller and upload it again.',
+    },
+  },
   unsupported_media_type: {
     status: 415,
     title: { zh: '不支持的 Content-Type', en: 'The Content-Type is not supported' },
     detail: {
-      zh: '请设置 Content-Type: application/json。',
-      en: 'Send Content-Type: application/json.',
+      zh: '请设置 Content-Type: application/json；上传文件时为 multipart/form-data。',
+      en: 'Send Content-Type: application/json, or multipart/form-data to upload a file.',
     },
   },
   unknown_user_property: {
@@ -292,6 +308,30 @@ export const PROBLEMS = {
     detail: {
       zh: '请按 errors 中的说明修改后重试。',
       en: 'Correct what `errors` names and try again.',
+    },
+  },
+  kind_not_supported: {
+    status: 422,
+    title: { zh: '账号类型不支持', en: 'This type of account does not have it' },
+    detail: {
+      zh: '公众号使用 template_message，小程序使用 subscription_message。请换用账号所支持的类型。',
+      en: 'Official accounts have `template_message`, mini-programs have `subscription_message`. Use the one that the account has.',
+    },
+  },
+  media_not_found: {
+    status: 422,
+    title: { zh: '素材不存在', en: 'There is no such medium' },
+    detail: {
+      zh: '该账号没有此 mediaId 的素材。请用 POST /api/v1/accounts/{appid}/media 上传，使用返回的 id；其他账号的素材不能使用。',
+      en: 'The account has no medium of this `mediaId`. Upload one with POST /api/v1/accounts/{appid}/media and use its id; one of another account cannot be used.',
+    },
+  },
+  media_not_usable: {
+    status: 422,
+    title: { zh: '素材不能这样使用', en: 'The medium cannot be used like this' },
+    detail: {
+      zh: '请按 errors 中的说明换一个素材，或转换后重新上传。',
+      en: 'Do what `errors` says: use another medium, or convert this one and upload it again.',
     },
   },
   mini_program_only: {

@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { FASTIFY_ROUTE_CONFIG_METADATA } from '@nestjs/platform-fastify/constants.js';
-import { ApiExtension } from '@nestjs/swagger';
+import { ApiConsumes, ApiExtension } from '@nestjs/swagger';
 import type { FastifyContextConfig } from 'fastify';
 
 /** In the OpenAPI document, marks an operation that takes no `Idempotency-Key`. */
@@ -13,6 +13,8 @@ declare module 'fastify' {
     idempotency?: boolean;
     /** Fields of the answer that are shown once, never kept and never answered again. */
     secretFields?: readonly string[];
+    /** The body is a form with a file of so many bytes at the most. */
+    maxFileBytes?: number;
   }
 }
 
@@ -39,4 +41,9 @@ export function WithoutIdempotency(): MethodDecorator {
     ExtendRouteConfig({ idempotency: false }),
     ApiExtension(NO_IDEMPOTENCY, true),
   );
+}
+
+/** The body is a form with one file: it comes as a `FormBody`. No other route takes forms. */
+export function TakesFile(maxFileBytes: number): MethodDecorator {
+  return applyDecorators(ExtendRouteConfig({ maxFileBytes }), ApiConsumes('multipart/form-data'));
 }

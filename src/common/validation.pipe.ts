@@ -16,6 +16,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   isDate: '应为带时区的 ISO 8601 时间',
   isNotEmpty: '不能为空',
   isObject: '应为对象',
+  isInstance: '应为文件',
   length: '长度不符',
   matches: '格式不符',
   min: '小于最小值',

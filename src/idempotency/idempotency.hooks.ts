@@ -16,6 +16,7 @@ const REFUSALS: ReadonlySet<ProblemCode> = new Set([
   'invalid_query',
   'invalid_header',
   'validation_failed',
+  'media_too_large',
 ]);
 const FORBIDDEN = [401, 403];
 

@@ -66,8 +66,11 @@ export { parseApiJson, parsePushJson } from './json.js';
 export {
   ARTICLE_IMAGE_LIMIT,
   checkMedia,
+  checkMediaFacts,
   MATERIAL_LIMITS,
   MEDIA_CONTENT_TYPES,
+  MEDIA_ENDINGS,
+  type MediaFacts,
   type MediaFormat,
   mediaFormatOf,
   type MediaKind,

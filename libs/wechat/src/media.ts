@@ -16,7 +16,8 @@ export const MEDIA_CONTENT_TYPES: Readonly<Record<MediaFormat, string>> = {
   mp4: 'video/mp4',
 };
 
-const ENDINGS: Readonly<Record<MediaFormat, string>> = {
+/** Of a file's name, without the dot. */
+export const MEDIA_ENDINGS: Readonly<Record<MediaFormat, string>> = {
   png: 'png',
   jpeg: 'jpg',
   gif: 'gif',
@@ -102,22 +103,35 @@ export interface MediaProblem {
   detail: Text;
 }
 
+/** What a limit is about. */
+export interface MediaFacts {
+  /** How many. */
+  bytes: number;
+  /** Of {@link mediaFormatOf}. */
+  format: MediaFormat | null;
+}
+
 /**
  * Holds a file against a limit, before it is uploaded.
  *
  * @returns null when WeChat takes it. How long a voice is, only WeChat tells
  * @see https://developers.weixin.qq.com/doc/service/api/material/temporary/api_uploadtempmedia
  */
-export function checkMedia(
-  bytes: Uint8Array,
+export function checkMedia(bytes: Uint8Array, limit: MediaLimit): MediaProblem | null {
+  return checkMediaFacts({ bytes: bytes.length, format: mediaFormatOf(bytes) }, limit);
+}
+
+/** As {@link checkMedia}, for a file that is not at hand. */
+export function checkMediaFacts(
+  { bytes, format }: MediaFacts,
   { maxBytes, formats }: MediaLimit,
 ): MediaProblem | null {
-  if (bytes.length === 0)
+  if (bytes === 0)
     return {
       code: 'media_empty',
       detail: { zh: '文件是空的，请重新选择文件。', en: 'The file is empty. Choose another one.' },
     };
-  if (bytes.length > maxBytes) {
+  if (bytes > maxBytes) {
     const limit =
       maxBytes >= MIB ? `${Math.floor(maxBytes / MIB)} MB` : `${Math.ceil(maxBytes / KIB)} KB`;
     return {
@@ -128,7 +142,6 @@ export function checkMedia(
       },
     };
   }
-  const format = mediaFormatOf(bytes);
   if (format !== null && formats.includes(format)) return null;
   const names = formats.map((name) => name.toUpperCase()).join(' / ');
   return {
@@ -223,7 +236,7 @@ function fileOf(bytes: Uint8Array): { fileName: string; contentType: string; byt
   const format = mediaFormatOf(bytes);
   if (!format) throw new RangeError('The format of the file is not known.');
   return {
-    fileName: `media.${ENDINGS[format]}`,
+    fileName: `media.${MEDIA_ENDINGS[format]}`,
     contentType: MEDIA_CONTENT_TYPES[format],
     bytes,
   };
