@@ -3,12 +3,14 @@ import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 
 import { AccountDeletion } from '../src/accounts/account-deletion.service.js';
+import { AccountsService } from '../src/accounts/accounts.service.js';
 import { AccountData } from '../src/database/account-data.js';
 import { Database } from '../src/database/database.js';
 import { EventsService } from '../src/events/events.service.js';
+import { MediaUploads } from '../src/messages/media/media-uploads.js';
 import { TokensService } from '../src/tokens/tokens.service.js';
 import { type Answer, COMPONENT, startApp, type TestApp } from './app.js';
-import { authorizationOf, begin, getAccount } from './helpers.js';
+import { authorizationOf, begin, getAccount, uploadPicture } from './helpers.js';
 import { until } from './until.js';
 
 const INFO = '/cgi-bin/component/api_get_authorizer_info';
@@ -49,8 +51,20 @@ async function used(tenant = 'default'): Promise<string> {
   app.sandbox.account(appid).usage[path] = 100_000;
   await app.api('GET', `/accounts/${appid}/quota?path=${path}`);
   await app.api('POST', `/accounts/${appid}/reauthorizations`, {});
+  await useMedia(appid);
   await app.settled();
   return appid;
+}
+
+/** A file that WeChat has a copy of. */
+async function useMedia(appid: string): Promise<void> {
+  const mediaId = await uploadPicture(app, appid);
+  const account = await app.app.get(AccountsService).find(appid);
+  if (!account) throw new RangeError(`There is no account ${appid}.`);
+  const tokens = app.app.get(TokensService);
+  await app.app
+    .get(MediaUploads)
+    .idFor(account, mediaId, 'image', (call) => tokens.withToken(appid, call));
 }
 
 async function cancel(appid: string): Promise<void> {

@@ -167,3 +167,16 @@ export function figureOf(
   }
   return null;
 }
+
+/** Uploads a small picture for an account's messages. @returns the id of the medium */
+export async function uploadPicture(app: TestApp, appid: string): Promise<string> {
+  const form = new FormData();
+  form.append('file', new Blob(['GIF89a']), 'picture.gif');
+  const response = await fetch(`${app.url}/api/v1/accounts/${appid}/media`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${OWNER_KEY}` },
+    body: form,
+  });
+  if (response.status !== 201) throw new Error(`POST …/media: ${await response.text()}`);
+  return ((await response.json()) as { id: string }).id;
+}

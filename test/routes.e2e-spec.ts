@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { includesRole, type Role, ROLES } from '../src/access/roles.js';
 import { type Answer, OWNER_KEY, startApp, type TestApp } from './app.js';
-import { begin, makeKey, MINI_PROGRAM, SERVICE_ACCOUNT } from './helpers.js';
+import { begin, makeKey, MINI_PROGRAM, SERVICE_ACCOUNT, uploadPicture } from './helpers.js';
 
 /** What the document says there is, with the smallest role that may call it. */
 const ROUTES: Record<string, Role> = {
@@ -35,6 +35,11 @@ const ROUTES: Record<string, Role> = {
   'PUT /accounts/{appid}/receipt-config': 'admin',
   'POST /accounts/{appid}/receipt-config/secrets': 'admin',
   'GET /accounts/{appid}/receipts': 'viewer',
+  'GET /accounts/{appid}/media': 'viewer',
+  'POST /accounts/{appid}/media': 'sender',
+  'GET /accounts/{appid}/media/{id}': 'viewer',
+  'GET /accounts/{appid}/media/{id}/content': 'viewer',
+  'DELETE /accounts/{appid}/media/{id}': 'sender',
   'GET /audit-log': 'admin',
   'GET /audit-log/verification': 'owner',
   'GET /events': 'viewer',
@@ -78,7 +83,7 @@ const OF_THE_PLATFORM = ['key-rotations', 'pushes', 'work'];
 /** What only mini-programs have. */
 const OF_MINI_PROGRAMS = /\/(?:send-config|receipt-config|receipts)\b/;
 
-/** One real object of tenant A in each of the other collections that have any. */
+/** One real object of tenant A in each of the other collections that have any; of an account's, the official one's. */
 const objects = new Map<string, string>();
 
 let app: TestApp;
@@ -103,6 +108,7 @@ beforeAll(async () => {
   await app.sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: begun.preAuthCode }).pushed;
   await app.settled();
   objects.set('accounts', SERVICE_ACCOUNT);
+  objects.set('media', await uploadPicture(app, SERVICE_ACCOUNT));
   const other = await begin(app, { accountType: 'any' }, 'brand-a');
   await app.sandbox.authorize({ appid: MINI_PROGRAM, preAuthCode: other.preAuthCode }).pushed;
   await app.settled();
@@ -115,13 +121,30 @@ const call = (
   { id = 'unknown', tenant }: { id?: string; tenant?: string } = {},
 ): Promise<Answer> => {
   const [method = '', path = ''] = route.split(' ');
-  const address = path.replace(/\{\w+\}/, id).replaceAll(/\{\w+\}/g, 'unknown');
-  return app.api(method, address + (QUERIES[route] ?? ''), BODIES[route], {
+  const inner = /\{\w+\}\/(\w+)\/\{/.exec(path)?.[1] ?? '';
+  const address = path
+    .replace(/\{\w+\}/, id)
+    .replaceAll(/\{\w+\}/g, objects.get(inner) ?? 'unknown');
+  return read(method, address + (QUERIES[route] ?? ''), BODIES[route], {
     authorization,
     'x-forwarded-for': `192.0.2.${(addresses += 1) % 256}`,
     ...(tenant !== undefined && { 'x-tenant-id': tenant }),
   });
 };
+
+/** As `app.api`, for what is no JSON too. */
+async function read(
+  method: string,
+  path: string,
+  body: object | undefined,
+  headers: Record<string, string>,
+): Promise<Answer> {
+  if (!path.endsWith('/content')) return app.api(method, path, body, headers);
+  const response = await fetch(`${app.url}/api/v1${path}`, { method, headers });
+  const isProblem = response.headers.get('content-type')?.includes('json') === true;
+  const said = isProblem ? ((await response.json()) as Record<string, unknown>) : {};
+  return { status: response.status, body: said, headers: response.headers };
+}
 
 const objectOf = (route: string): string | undefined =>
   OF_MINI_PROGRAMS.test(route) ? MINI_PROGRAM : objects.get(collectionOf(route));
