@@ -71,6 +71,25 @@ describe('readEnv', () => {
     ).toEqual(['10.0.0.0/8', '192.168.1.7', 'fd00::/8']);
   });
 
+  it("takes figures of reply windows in place of WeChat's, and leaves the others", () => {
+    const { replyWindows } = readEnv({
+      ...good,
+      REPLY_WINDOWS: 'official_account.message=20/48h, mini_program.enter_session=1/30s',
+    });
+    expect(replyWindows.official_account).toMatchObject({
+      message: { count: 20, seconds: 172_800 },
+      follow: { count: 3, seconds: 60 },
+    });
+    expect(replyWindows.mini_program).toEqual({
+      message: { count: 5, seconds: 172_800 },
+      enter_session: { count: 1, seconds: 30 },
+    });
+    expect(readEnv(good).replyWindows.official_account.message).toEqual({
+      count: 5,
+      seconds: 172_800,
+    });
+  });
+
   it('requires SECRET_KEYS with MySQL', () => {
     expect(faultsOf({ ...good, DATABASE_URL: 'mariadb://root@127.0.0.1/channel' })).toEqual([
       expect.stringContaining('SECRET_KEYS'),
@@ -94,6 +113,10 @@ describe('readEnv', () => {
     ['SECRET_KEYS', 'k1:short'],
     ['WECHAT_COMPONENT_ENCODING_AES_KEY', 'too-short'],
     ['WECHAT_COMPONENT_TOKEN', 'with-dash'],
+    ['MESSAGE_RETENTION_DAYS', '0'],
+    ['REPLY_WINDOWS', 'message=5/48h'],
+    ['REPLY_WINDOWS', 'official_account.message=5'],
+    ['REPLY_WINDOWS', 'official_account.payment=5/48h'],
   ])('refuses %s=%s', (name, value) => {
     const faults = faultsOf({ ...good, [name]: value });
     expect(faults).toHaveLength(1);

@@ -1,7 +1,13 @@
 import { isIP } from 'node:net';
 
 import { KeyRingError, parseKeyRing } from '@app/secret-box';
-import { isEncodingAesKey } from '@app/wechat';
+import {
+  ACTIVITIES,
+  isEncodingAesKey,
+  REPLY_WINDOWS,
+  type ReplyWindow,
+  type ReplyWindows,
+} from '@app/wechat';
 
 export interface SqliteTarget {
   kind: 'sqlite';
@@ -58,6 +64,10 @@ export class Env {
   readonly pushRetentionDays: number;
   /** How long a receipt is kept. */
   readonly receiptRetentionDays: number;
+  /** How long what people have written and done is kept. */
+  readonly messageRetentionDays: number;
+  /** How many customer-service messages each activity of a person allows, and for how long. */
+  readonly replyWindows: ReplyWindows;
   /** How long a process that has died keeps others from its work. */
   readonly leaseSeconds: number;
   readonly logLevel: LogLevel;
@@ -127,6 +137,8 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
     outboundAllowedNetworks: read.networks('OUTBOUND_ALLOWED_NETWORKS'),
     pushRetentionDays: read.integer('PUSH_RETENTION_DAYS', 30, 1, 3650),
     receiptRetentionDays: read.integer('RECEIPT_RETENTION_DAYS', 180, 1, 3650),
+    messageRetentionDays: read.integer('MESSAGE_RETENTION_DAYS', 90, 1, 3650),
+    replyWindows: read.replyWindows('REPLY_WINDOWS'),
     leaseSeconds: read.integer('LEASE_SECONDS', 30, 1, 3600),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
   });
@@ -250,6 +262,29 @@ class Reader {
     );
   }
 
+  /** WeChat's figures, with those that are given in their place. */
+  replyWindows(name: string): ReplyWindows {
+    const entries = (this.find(name) ?? '')
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter(Boolean);
+    const windows = {
+      official_account: { ...REPLY_WINDOWS.official_account },
+      mini_program: { ...REPLY_WINDOWS.mini_program },
+    };
+    for (const entry of entries) {
+      const read = parseReplyWindow(entry);
+      if (read) windows[read.accountType][read.activity] = read.window;
+      else
+        this.fault(
+          name,
+          `应为 账号类型.互动=条数/时长（秒 s、分 m、时 h），如 official_account.message=5/48h / must be accountType.activity=count/time in s, m or h: ${entry}`,
+          null,
+        );
+    }
+    return windows;
+  }
+
   private find(name: string): string | null {
     return this.source[name]?.trim() || null;
   }
@@ -284,6 +319,25 @@ function parseDatabaseUrl(text: string): DatabaseTarget | null {
   } catch {
     return null; // a stray % in user, password or database
   }
+}
+
+const UNIT_SECONDS = new Map([
+  ['s', 1],
+  ['m', 60],
+  ['h', 3_600],
+]);
+
+function parseReplyWindow(entry: string) {
+  const [, accountType, name, count = '', time = '', unit = ''] =
+    /^(official_account|mini_program)\.([a-z_]+)=(\d{1,4})\/(\d{1,6})([smh])$/.exec(entry) ?? [];
+  const activity = ACTIVITIES.find((known) => known === name);
+  const isType = accountType === 'official_account' || accountType === 'mini_program';
+  if (!isType || !activity) return null;
+  const window: ReplyWindow = {
+    count: Number(count),
+    seconds: Number(time) * (UNIT_SECONDS.get(unit) ?? 0),
+  };
+  return { accountType, activity, window } as const;
 }
 
 function isNetwork(entry: string): boolean {

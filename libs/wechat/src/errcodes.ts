@@ -447,5 +447,10 @@ export function adviceFor(errcode: number, path: string): Text {
   return CODE_ADVICE[errcode] ?? CLASS_ADVICE[errorClass];
 }
 
+/** The same where only the class is known. */
+export function adviceOf(errorClass: ErrorClass): Text {
+  return CLASS_ADVICE[errorClass];
+}
+
 /** Every code with a class, for tests and documentation. */
 export const KNOWN_ERRCODES: readonly number[] = [...CLASSES.keys()];

@@ -48,6 +48,7 @@ export {
 } from './customer-service-message.js';
 export {
   adviceFor,
+  adviceOf,
   classify,
   type ErrorClass,
   KNOWN_ERRCODES,
@@ -134,6 +135,17 @@ export {
   videoReply,
   voiceReply,
 } from './reply.js';
+export {
+  ACTIVITIES,
+  type Activity,
+  activityOf,
+  isMenuTap,
+  isOfPerson,
+  REPLY_WINDOWS,
+  type ReplyWindow,
+  type ReplyWindows,
+  sceneOf,
+} from './reply-window.js';
 export {
   isSubscriptionEvent,
   readSubscriptionEvent,
