@@ -7,6 +7,7 @@ import { CreateAccountLifecycle1795910400000 } from './1795910400000-create-acco
 import { CreateSendConfig1796083200000 } from './1796083200000-create-send-config.js';
 import { CreateReceipts1796169600000 } from './1796169600000-create-receipts.js';
 import { CreateWebhooks1796256000000 } from './1796256000000-create-webhooks.js';
+import { CreatePeople1796342400000 } from './1796342400000-create-people.js';
 import { CreateMedia1796428800000 } from './1796428800000-create-media.js';
 
 /** In the order they run. A migration that has landed is never edited. */
@@ -20,5 +21,6 @@ export const migrations = [
   CreateSendConfig1796083200000,
   CreateReceipts1796169600000,
   CreateWebhooks1796256000000,
+  CreatePeople1796342400000,
   CreateMedia1796428800000,
 ];

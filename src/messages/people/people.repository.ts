@@ -1,0 +1,191 @@
+import type { Activity } from '@app/wechat';
+import { Injectable } from '@nestjs/common';
+import { Brackets, In } from 'typeorm';
+
+import type { Position } from '../../common/paging.js';
+import { Database, toSqlTime, type Tx } from '../../database/database.js';
+import { Person, ReplyWindowRow } from './person.entity.js';
+
+export interface PeopleFilter {
+  following?: boolean;
+}
+
+@Injectable()
+export class PeopleRepository {
+  constructor(private readonly db: Database) {}
+
+  find(appid: string, openid: string, on: Tx = this.db.read): Promise<Person | null> {
+    return on.findOneBy(Person, { appid, openid });
+  }
+
+  /**
+   * Reads the person as they are now, and keeps others from changing them or their windows until the transaction ends.
+   * Somebody we hear of for the first time becomes known.
+   */
+  async lock(tx: Tx, appid: string, openid: string, now: Date): Promise<Person> {
+    await tx
+      .createQueryBuilder()
+      .insert()
+      .into(Person)
+      .values({ ...STRANGER, appid, openid, createdAt: now })
+      .orUpdate(['appid'], ['appid', 'openid'])
+      .updateEntity(false)
+      .execute();
+    return tx.findOneOrFail(Person, { where: { appid, openid }, ...this.db.currentRead(tx) });
+  }
+
+  async save(tx: Tx, { appid, openid, ...rest }: Person): Promise<void> {
+    await tx.update(Person, { appid, openid }, rest);
+  }
+
+  /** The last that we have met first; one more than `limit`, to tell whether another page follows. */
+  findPage(
+    appid: string,
+    { following }: PeopleFilter,
+    limit: number,
+    after: Position | null,
+  ): Promise<Person[]> {
+    const query = this.db.read.createQueryBuilder(Person, 'person').where({ appid });
+    if (following !== undefined) query.andWhere({ isFollower: following });
+    if (after) query.andWhere(comesAfter(after));
+    return query
+      .orderBy('person.createdAt', 'DESC')
+      .addOrderBy('person.openid', 'DESC')
+      .take(limit + 1)
+      .getMany();
+  }
+
+  /** Those that end first come first. */
+  findLiveWindows(
+    appid: string,
+    openid: string,
+    now: Date,
+    on: Tx = this.db.read,
+  ): Promise<ReplyWindowRow[]> {
+    return on
+      .createQueryBuilder(ReplyWindowRow, 'w')
+      .where({ appid, openid })
+      .andWhere('w.until > :now', { now })
+      .orderBy('w.until', 'ASC')
+      .addOrderBy('w.activity', 'ASC')
+      .getMany();
+  }
+
+  /** A newer activity begins the window of its sort anew; an older one, or the same once more, changes nothing. */
+  async openWindow(tx: Tx, row: Omit<ReplyWindowRow, 'used'>): Promise<void> {
+    const given = (column: string): string =>
+      this.db.isSqlite ? `excluded.${column}` : `VALUES(${column})`;
+    const onConflict = this.db.isSqlite
+      ? 'ON CONFLICT (appid, openid, activity) DO UPDATE SET'
+      : 'ON DUPLICATE KEY UPDATE';
+    // What the others are compared with comes last: MySQL sets one after the other.
+    const columns = ['used', 'allowed', 'open_until', 'opened_at'].map(
+      (column) =>
+        `${column} = CASE WHEN ${given('opened_at')} > opened_at THEN ${given(column)} ELSE ${column} END`,
+    );
+    await tx.query(
+      `INSERT INTO reply_window (appid, openid, activity, opened_at, open_until, allowed, used) VALUES (?, ?, ?, ?, ?, ?, 0) ${onConflict} ${columns.join(', ')}`,
+      [
+        row.appid,
+        row.openid,
+        row.activity,
+        toSqlTime(row.openedAt),
+        toSqlTime(row.until),
+        row.allowed,
+      ],
+    );
+  }
+
+  /** Closes the windows that were opened up to the moment, at it. */
+  async closeWindows(tx: Tx, appid: string, openid: string, at: Date): Promise<void> {
+    await tx
+      .createQueryBuilder()
+      .update(ReplyWindowRow)
+      .set({ until: at })
+      .where({ appid, openid })
+      .andWhere('opened_at <= :at AND open_until > :at', { at })
+      .execute();
+  }
+
+  async useUpWindow(
+    tx: Tx,
+    { appid, openid, activity }: Pick<ReplyWindowRow, 'appid' | 'openid' | 'activity'>,
+  ): Promise<void> {
+    await tx.update(ReplyWindowRow, { appid, openid, activity }, { used: () => 'allowed' });
+  }
+
+  /** Takes one message out of a window. @returns false when it had none left, or is closed */
+  async useWindow(
+    tx: Tx,
+    { appid, openid, activity }: { appid: string; openid: string; activity: Activity },
+    now: Date,
+  ): Promise<boolean> {
+    const { affected } = await tx
+      .createQueryBuilder()
+      .update(ReplyWindowRow)
+      .set({ used: () => 'used + 1' })
+      .where({ appid, openid, activity })
+      .andWhere('used < allowed AND open_until > :now', { now })
+      .execute();
+    return affected === 1;
+  }
+
+  /** Deletes people of the account. @returns how many; none is left once it is less than `limit` */
+  async eraseAccount(tx: Tx, appid: string, limit: number): Promise<number> {
+    return erase(tx, Person, appid, limit);
+  }
+
+  /** The same for windows. */
+  async eraseWindows(tx: Tx, appid: string, limit: number): Promise<number> {
+    return erase(tx, ReplyWindowRow, appid, limit);
+  }
+
+  async erasePerson(tx: Tx, appid: string, openid: string): Promise<void> {
+    await tx.delete(Person, { appid, openid });
+  }
+
+  async eraseWindowsOf(tx: Tx, appid: string, openid: string): Promise<void> {
+    await tx.delete(ReplyWindowRow, { appid, openid });
+  }
+}
+
+/** What is known of somebody nothing is known of. */
+export const STRANGER = {
+  isFollower: null,
+  followKnownAt: null,
+  firstFollowedAt: null,
+  followedAt: null,
+  followScene: null,
+  unfollowedAt: null,
+  timesFollowed: 0,
+  lastInteractionAt: null,
+  lastMessageAt: null,
+  blockedAt: null,
+  blacklistedAt: null,
+  unknownAt: null,
+} as const satisfies Partial<Person>;
+
+/** With a person all rows go that belong together: they may be a few more than `limit`. */
+async function erase(
+  tx: Tx,
+  entity: typeof Person | typeof ReplyWindowRow,
+  appid: string,
+  limit: number,
+): Promise<number> {
+  const rows = await tx.find<Person | ReplyWindowRow>(entity, {
+    select: { openid: true },
+    where: { appid },
+    take: limit,
+  });
+  const openids = [...new Set(rows.map(({ openid }) => openid))];
+  if (openids.length > 0) await tx.delete(entity, { appid, openid: In(openids) });
+  return rows.length;
+}
+
+function comesAfter({ at, id }: Position): Brackets {
+  return new Brackets((where) =>
+    where
+      .where('person.createdAt < :at', { at })
+      .orWhere('person.createdAt = :at AND person.openid < :id', { at, id }),
+  );
+}

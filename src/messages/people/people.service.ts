@@ -1,0 +1,281 @@
+import {
+  type Activity,
+  activityOf,
+  type ErrorClass,
+  type EventPush,
+  type MessagePush,
+} from '@app/wechat';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+
+import { Env } from '../../../config/env.js';
+import type { Account } from '../../accounts/account.entity.js';
+import { Clock } from '../../common/clock.js';
+import { fromCursor, type Page, toPage } from '../../common/paging.js';
+import { AccountData } from '../../database/account-data.js';
+import { Database, type Tx } from '../../database/database.js';
+import { type GrantKey, GrantsRepository } from './grants.repository.js';
+import {
+  type Consent,
+  emptyGrant,
+  type Interaction,
+  isReturning,
+  takeConsent,
+  takeInteraction,
+  takeRefusal,
+} from './ledger.js';
+import { type PeopleFilter, PeopleRepository, STRANGER } from './people.repository.js';
+import type { Person, SubscriptionGrant } from './person.entity.js';
+
+/** What the ledger knows of one person, for one account. */
+export interface Reach {
+  /** Null: not known, or of an account that nobody follows. */
+  isFollower: boolean | null;
+  /** Since when the person refuses our messages; null while we know of none. */
+  blockedAt: Date | null;
+  /** Since when the account has the person on its blacklist. */
+  blacklistedAt: Date | null;
+  /** Since when WeChat calls the openid wrong. */
+  unknownAt: Date | null;
+  /** Live ones only, those that end first before the others; `left` may be 0. */
+  windows: { activity: Activity; until: Date; left: number }[];
+}
+
+/** All that is known of one person. */
+export interface PersonProfile {
+  person: Omit<Person, 'createdAt' | 'followKnownAt'>;
+  windows: Reach['windows'];
+  grants: SubscriptionGrant[];
+}
+
+/** Who can be reached: who follows, what they allow, and what has come back of our messages to them. */
+@Injectable()
+export class PeopleService implements OnModuleInit {
+  constructor(
+    private readonly env: Env,
+    private readonly db: Database,
+    private readonly people: PeopleRepository,
+    private readonly grants: GrantsRepository,
+    private readonly accountData: AccountData,
+    private readonly clock: Clock,
+  ) {}
+
+  onModuleInit(): void {
+    const { people, grants } = this;
+    this.accountData.register({
+      table: 'person',
+      isHistory: true,
+      erase: (tx, appid, limit) => people.eraseAccount(tx, appid, limit),
+      erasePerson: (appid, openid) => this.db.write((tx) => people.erasePerson(tx, appid, openid)),
+    });
+    this.accountData.register({
+      table: 'reply_window',
+      isHistory: true,
+      erase: (tx, appid, limit) => people.eraseWindows(tx, appid, limit),
+      erasePerson: (appid, openid) =>
+        this.db.write((tx) => people.eraseWindowsOf(tx, appid, openid)),
+    });
+    this.accountData.register({
+      table: 'subscription_grant',
+      isHistory: true,
+      erase: (tx, appid, limit) => grants.eraseAccount(tx, appid, limit),
+      erasePerson: (appid, openid) => this.db.write((tx) => grants.erasePerson(tx, appid, openid)),
+    });
+  }
+
+  /** What is known of somebody who is to be written to. Of a stranger nothing is, which is no reason against it. */
+  async findReach(appid: string, openid: string, on?: Tx): Promise<Reach> {
+    const person = (await this.people.find(appid, openid, on)) ?? STRANGER;
+    const { isFollower, blockedAt, blacklistedAt, unknownAt } = person;
+    const windows = await this.#findWindows(appid, openid, on);
+    return { isFollower, blockedAt, blacklistedAt, unknownAt, windows };
+  }
+
+  /**
+   * Messages left by template.
+   *
+   * @returns `left` null for a long-term consent, 0 where there is none; `isKnown` false where nothing was ever heard of
+   */
+  async findGrant(
+    appid: string,
+    openid: string,
+    templateId: string,
+    on?: Tx,
+  ): Promise<{ left: number | null; isKnown: boolean }> {
+    const grant = await this.grants.find({ appid, openid, templateId }, on);
+    return { left: grant ? leftOf(grant) : 0, isKnown: grant !== null };
+  }
+
+  /** All there is about one person; of a stranger, that nothing is. */
+  async findProfile(appid: string, openid: string): Promise<PersonProfile> {
+    const [person, windows, grants] = await Promise.all([
+      this.people.find(appid, openid),
+      this.#findWindows(appid, openid),
+      this.grants.findOf(appid, openid),
+    ]);
+    return { person: person ?? { ...STRANGER, appid, openid }, windows, grants };
+  }
+
+  /** The last that we have met first. @throws AppError `invalid_query` for a cursor that is not ours */
+  async list(
+    appid: string,
+    query: PeopleFilter & { limit: number; cursor?: string },
+  ): Promise<Page<Person>> {
+    const { limit, cursor, ...filter } = query;
+    const after = cursor ? fromCursor(cursor) : null;
+    const rows = await this.people.findPage(appid, filter, limit, after);
+    return toPage(
+      rows,
+      limit,
+      ({ createdAt, openid }) => ({ at: createdAt, id: openid }),
+      (row) => row,
+    );
+  }
+
+  /** Takes `count` messages out of the live windows, those that end first before the others. Never below zero. */
+  async useWindows(tx: Tx, appid: string, openid: string, count: number): Promise<void> {
+    const now = this.clock.now();
+    let left = count;
+    for (const { activity } of await this.people.findLiveWindows(appid, openid, now, tx))
+      while (left > 0 && (await this.people.useWindow(tx, { appid, openid, activity }, now)))
+        left -= 1;
+  }
+
+  /** One consent less; a long-term one is not used up. */
+  async useGrant(tx: Tx, appid: string, openid: string, templateId: string): Promise<void> {
+    const key = { appid, openid, templateId };
+    // On MySQL, changing a row that is not there locks the gap where others want to insert theirs.
+    if (await this.grants.find(key, tx)) await this.grants.useOne(tx, key);
+  }
+
+  /**
+   * What WeChat's refusal of a message says about its receiver. A class that says nothing about one changes nothing.
+   *
+   * @param templateId of the message: without it, `no_grant` changes nothing either
+   */
+  async noteRefusal(
+    tx: Tx,
+    appid: string,
+    openid: string,
+    errorClass: ErrorClass,
+    templateId?: string,
+  ): Promise<void> {
+    const now = this.clock.now();
+    switch (errorClass) {
+      case 'user_not_follower':
+      case 'user_blocked':
+      case 'user_blacklisted':
+      case 'user_unknown': {
+        const person = await this.people.lock(tx, appid, openid, now);
+        takeRefusal(person, errorClass, now);
+        await this.people.save(tx, person);
+        if (errorClass === 'user_not_follower')
+          await this.people.closeWindows(tx, appid, openid, now);
+        return;
+      }
+      case 'window_closed':
+        return this.people.closeWindows(tx, appid, openid, now);
+      case 'window_used_up':
+        for (const window of await this.people.findLiveWindows(appid, openid, now, tx))
+          await this.people.useUpWindow(tx, window);
+        return;
+      case 'no_grant':
+        if (templateId === undefined) return;
+        return this.#changeGrants(tx, [{ appid, openid, templateId }], (grant) =>
+          emptyGrant(grant, now),
+        );
+      default:
+    }
+  }
+
+  /** A message has got through: whatever was in its way is so no more. */
+  async noteReached(tx: Tx, appid: string, openid: string): Promise<void> {
+    const known = await this.people.find(appid, openid, tx);
+    if (!known?.blockedAt && !known?.blacklistedAt && !known?.unknownAt) return;
+    const person = await this.people.lock(tx, appid, openid, this.clock.now());
+    Object.assign(person, { blockedAt: null, blacklistedAt: null, unknownAt: null });
+    await this.people.save(tx, person);
+  }
+
+  /**
+   * What people chose, from subscription events. Each choice must come here once: two consents are good for two messages.
+   *
+   * An acceptance in the dialog is one message more, of a long-term template any number; a refusal in the dialog takes
+   * nothing back, one in the settings everything that was given before it.
+   */
+  async noteConsents(tx: Tx, consents: readonly Consent[]): Promise<void> {
+    const byGrant = new Map<string, Consent[]>();
+    for (const consent of consents.toSorted((a, b) => +a.occurredAt - +b.occurredAt)) {
+      const key = keyOf(consent);
+      byGrant.set(key, [...(byGrant.get(key) ?? []), consent]);
+    }
+    // Everybody locks in the same order.
+    const keys = [...byGrant]
+      .toSorted(([one], [other]) => (one < other ? -1 : 1))
+      .flatMap(([, [first]]) => (first ? [first] : []));
+    await this.#changeGrants(tx, keys, (grant) => {
+      for (const consent of byGrant.get(keyOf(grant)) ?? []) takeConsent(grant, consent);
+    });
+  }
+
+  /**
+   * Takes in what a person has done, and opens the window that it gives.
+   *
+   * @returns whether somebody who follows now has been a follower before
+   */
+  async noteInteraction(
+    tx: Tx,
+    { appid, accountType }: Account,
+    interaction: Interaction,
+    push: MessagePush | EventPush,
+  ): Promise<{ isReturning: boolean }> {
+    const { openid, at } = interaction;
+    const person = await this.people.lock(tx, appid, openid, this.clock.now());
+    const wasHereBefore = isReturning(person, at);
+    takeInteraction(person, interaction, accountType === 'official_account');
+    await this.people.save(tx, person);
+    if (interaction.does === 'unfollow') await this.people.closeWindows(tx, appid, openid, at);
+    const activity = activityOf(push);
+    const window = activity && this.env.replyWindows[accountType][activity];
+    // Who has unfollowed since cannot be written to.
+    const isOver = person.unfollowedAt !== null && at <= person.unfollowedAt;
+    if (activity && window && !isOver)
+      await this.people.openWindow(tx, {
+        appid,
+        openid,
+        activity,
+        openedAt: at,
+        until: new Date(at.getTime() + window.seconds * 1000),
+        allowed: window.count,
+      });
+    return { isReturning: wasHereBefore };
+  }
+
+  async #findWindows(appid: string, openid: string, on?: Tx): Promise<Reach['windows']> {
+    const rows = await this.people.findLiveWindows(appid, openid, this.clock.now(), on);
+    return rows.map(({ activity, until, allowed, used }) => ({
+      activity,
+      until,
+      left: Math.max(0, allowed - used),
+    }));
+  }
+
+  async #changeGrants(
+    tx: Tx,
+    keys: readonly GrantKey[],
+    change: (grant: SubscriptionGrant) => void,
+  ): Promise<void> {
+    if (keys.length === 0) return;
+    const grants = await this.grants.lock(tx, keys);
+    for (const grant of grants) change(grant);
+    await this.grants.save(tx, grants);
+  }
+}
+
+/** Messages that a grant still allows; null for any number. */
+export function leftOf({ isLongTerm, balance }: SubscriptionGrant): number | null {
+  return isLongTerm ? null : balance;
+}
+
+function keyOf({ appid, openid, templateId }: GrantKey): string {
+  return `${appid} ${openid} ${templateId}`;
+}
