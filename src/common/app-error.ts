@@ -254,6 +254,14 @@ export const PROBLEMS = {
       en: 'Send Content-Type: application/json, or multipart/form-data to upload a file.',
     },
   },
+  kind_not_supported: {
+    status: 422,
+    title: { zh: '该账号不支持此类消息', en: 'The account has no such messages' },
+    detail: {
+      zh: '模板消息属于服务号，订阅消息属于小程序，群发属于公众号。请换一种 kind，或换一个账号。',
+      en: 'Template messages are for service accounts, subscription messages for mini-programs, broadcasts for official accounts. Choose another kind, or another account.',
+    },
+  },
   unknown_user_property: {
     status: 422,
     title: { zh: '用户属性不存在', en: 'There is no such user property' },

@@ -90,6 +90,43 @@ export interface EventPayloads {
     changedIn: 'dialog' | 'settings';
     occurredAt: string;
   };
+  'follower.subscribed': {
+    appid: string;
+    openid: string;
+    /** Has followed before, as far as we can tell. */
+    isReturning: boolean;
+    /** Of the QR code that led to it; null where none did. */
+    scene: string | null;
+    /** WeChat's time. */
+    occurredAt: string;
+  };
+  'follower.unsubscribed': {
+    appid: string;
+    openid: string;
+    occurredAt: string;
+  };
+  'message.received': {
+    appid: string;
+    openid: string;
+    /** Ours, as in the list of the account's incoming messages, which has the rest of what WeChat sent. */
+    incomingMessageId: string;
+    /** WeChat's, up to 20 digits; null for what is no message. */
+    messageId: string | null;
+    /** WeChat's type in lower case, e.g. `text`, `image`; `event` for something that was done. */
+    messageType: string;
+    /** Its name in lower case, e.g. `click`. */
+    event: string | null;
+    /** The key of the menu item, the scene of the code, or the page. */
+    eventKey: string | null;
+    /** A tap on an entry of a message menu, which comes as a text. */
+    isMenuTap: boolean;
+    /** What was written, up to 2,048 characters of it. */
+    text: string | null;
+    /** WeChat's copy of a picture, a voice or a video, which it keeps for three days. */
+    mediaId: string | null;
+    picUrl: string | null;
+    occurredAt: string;
+  };
   'component.ticket_late': {
     componentAppid: string;
     state: 'late' | 'expired' | 'missing';
@@ -98,6 +135,14 @@ export interface EventPayloads {
 }
 
 export type EventType = keyof EventPayloads;
+
+/**
+ * What people have written themselves: it is what the marketing platform wants to know, so it is in the event, but it
+ * is kept sealed.
+ */
+export const PERSONAL_FIELDS: Readonly<Partial<Record<EventType, readonly string[]>>> = {
+  'message.received': ['text', 'mediaId', 'picUrl'],
+};
 
 export const EVENT_VERSIONS: Readonly<Record<EventType, number>> = {
   'account.authorized': 1,
@@ -111,6 +156,9 @@ export const EVENT_VERSIONS: Readonly<Record<EventType, number>> = {
   'token.failing': 1,
   'receipt.received': 1,
   'subscription.changed': 1,
+  'follower.subscribed': 1,
+  'follower.unsubscribed': 1,
+  'message.received': 1,
   'component.ticket_late': 1,
 };
 
@@ -161,6 +209,18 @@ export const EVENT_MEANINGS: Readonly<Record<EventType, Text>> = {
   'subscription.changed': {
     zh: '用户接受或拒绝了一个订阅消息模板（changedIn：弹窗 dialog 或设置 settings）。',
     en: 'A person has accepted or rejected a template of subscription messages, in the dialog or in the settings (`changedIn`).',
+  },
+  'follower.subscribed': {
+    zh: '用户关注了公众号；isReturning 表示曾经关注过，scene 为所扫二维码的场景值。',
+    en: 'A person follows the account; `isReturning` for one who has before, `scene` of the QR code that was scanned.',
+  },
+  'follower.unsubscribed': {
+    zh: '用户取消了关注。',
+    en: 'A person follows the account no more.',
+  },
+  'message.received': {
+    zh: '用户发来消息，或在会话中点击菜单、扫码、进入客服会话（messageType 为 event）。文字最多 2048 字，其余内容用 incomingMessageId 查询。',
+    en: 'A person has written, or has tapped a menu, scanned a code or opened the conversation (`messageType` is `event`). Up to 2,048 characters; the rest is found by `incomingMessageId`.',
   },
   'component.ticket_late': {
     zh: '超过 30 分钟没有收到新的 ticket（仅 owner 可见）。',

@@ -44,6 +44,10 @@ export class EventRow {
   @Column({ type: 'simple-json' })
   payload: object;
 
+  /** Those fields of the payload that people have written, as sealed JSON; null where the type has none. */
+  @Column({ type: 'text', nullable: true })
+  sealed: string | null;
+
   /** When it happened, by the process's clock. */
   @Column({ name: 'occurred_at', type: 'datetime', precision: 3 })
   occurredAt: Date;

@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 
 import { AccessModule } from '../access/access.module.js';
 import { EventPosition, EventRow } from './event.entity.js';
+import { EventWords } from './event-words.js';
 import { EventsController } from './events.controller.js';
 import { EventsRepository } from './events.repository.js';
 import { EventsService } from './events.service.js';
@@ -20,6 +21,7 @@ import { WebhooksService } from './webhooks/webhooks.service.js';
   ],
   controllers: [EventsController, WebhooksController],
   providers: [
+    EventWords,
     EventsRepository,
     EventsService,
     WebhookRelay,

@@ -8,8 +8,8 @@ import { EventPosition, EventRow } from './event.entity.js';
 
 const FEED = 'feed';
 const COLUMNS =
-  'id, position, type, version, subject_key, tenant_id, appid, payload, occurred_at, emitted_at';
-/** A row has eight parameters, and a statement of SQLite may have 32,766. */
+  'id, position, type, version, subject_key, tenant_id, appid, payload, sealed, occurred_at, emitted_at';
+/** A row has nine parameters, and a statement of SQLite may have 32,766. */
 const INSERTED_AT_ONCE = 500;
 
 export interface FeedFilter {
@@ -28,7 +28,7 @@ export class EventsRepository {
   constructor(private readonly db: Database) {}
 
   async insert(tx: Tx, rows: readonly Omit<EventRow, 'emittedAt' | 'position'>[]): Promise<void> {
-    const values = `(?, NULL, ?, ?, ?, ?, ?, ?, ?, ${this.db.nowSql()})`;
+    const values = `(?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ${this.db.nowSql()})`;
     for (const chunk of chunksOf(rows, INSERTED_AT_ONCE))
       await tx.query(
         `INSERT INTO event (${COLUMNS}) VALUES ${chunk.map(() => values).join(', ')}`,
@@ -40,6 +40,7 @@ export class EventsRepository {
           row.tenantId,
           row.appid,
           JSON.stringify(row.payload),
+          row.sealed,
           toSqlTime(row.occurredAt),
         ]),
       );

@@ -14,6 +14,7 @@ import {
   type EventType,
 } from './event-types.js';
 import type { EventRow } from './event.entity.js';
+import { EventWords } from './event-words.js';
 import { EventsRepository, subjectKeyOf } from './events.repository.js';
 
 /** The feed and everything that is sent goes back so far. */
@@ -46,6 +47,7 @@ export class EventsService implements OnModuleInit {
   constructor(
     private readonly db: Database,
     private readonly events: EventsRepository,
+    private readonly words: EventWords,
     private readonly schedule: LeasedSchedule,
     private readonly accountData: AccountData,
     private readonly clock: Clock,
@@ -71,7 +73,7 @@ export class EventsService implements OnModuleInit {
    * Tells of a change, in its transaction: both are kept, or neither.
    *
    * @param key whom it is about; events of one key keep their order
-   * @param payload ids and facts; no secret
+   * @param payload ids and facts, and what people have written where the type says so; no secret
    */
   async emit<T extends EventType>(
     tx: Tx,
@@ -90,14 +92,15 @@ export class EventsService implements OnModuleInit {
       tx,
       events.map(({ type, key: { tenantId, appid, openid }, payload }) => {
         this.#serial = (this.#serial + 1) % 2 ** 32;
+        const id = uuidV7({ msecs: now.getTime(), seq: this.#serial });
         return {
-          id: uuidV7({ msecs: now.getTime(), seq: this.#serial }),
+          id,
           type,
           version: EVENT_VERSIONS[type],
           subjectKey: subjectKeyOf(appid, openid),
           tenantId,
           appid,
-          payload,
+          ...this.words.seal(id, type, payload),
           occurredAt: now,
         };
       }),
@@ -125,7 +128,7 @@ export class EventsService implements OnModuleInit {
       { tenantId, types: query.types },
       query.limit + 1,
     );
-    const kept = rows.slice(0, query.limit);
+    const kept = rows.slice(0, query.limit).map((row) => this.words.open(row));
     const hasMore = rows.length > query.limit;
     const through = kept.at(-1)?.position ?? from;
     // At the end of what matches, everything that was placed before the look has been seen.

@@ -1,8 +1,8 @@
-import { type MigrationInterface, type QueryRunner, Table } from 'typeorm';
+import { type MigrationInterface, type QueryRunner, Table, TableColumn } from 'typeorm';
 
 import { id, integer, largeText, text, time } from './columns.js';
 
-/** The people of accounts: who follows, who may be written to, and what they have written. */
+/** The people of accounts: who follows, who may be written to, and what they have written, in events too. */
 export class CreatePeople1796342400000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.createTable(
@@ -85,9 +85,11 @@ export class CreatePeople1796342400000 implements MigrationInterface {
         ],
       }),
     );
+    await runner.addColumn('event', new TableColumn(largeText(runner, 'sealed', true)));
   }
 
   async down(runner: QueryRunner): Promise<void> {
+    await runner.dropColumn('event', 'sealed');
     await runner.dropTable('incoming_message');
     await runner.dropTable('subscription_grant');
     await runner.dropTable('reply_window');

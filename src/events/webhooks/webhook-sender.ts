@@ -12,6 +12,7 @@ import type { WorkContext } from '../../queue/work-handlers.js';
 import { WorkQueue } from '../../queue/work-queue.js';
 import { toEventDto } from '../event.dto.js';
 import type { EventRow } from '../event.entity.js';
+import { EventWords } from '../event-words.js';
 import type { DisabledReason, Webhook, WebhookDelivery } from './webhook.entity.js';
 import { secretBinding } from './webhook-secrets.js';
 import { type Shard, WebhooksRepository } from './webhooks.repository.js';
@@ -63,6 +64,7 @@ export class WebhookSender implements OnModuleInit {
   constructor(
     private readonly db: Database,
     private readonly webhooks: WebhooksRepository,
+    private readonly words: EventWords,
     private readonly work: WorkQueue,
     private readonly http: SafeFetch,
     private readonly secrets: SecretBox,
@@ -166,7 +168,7 @@ export class WebhookSender implements OnModuleInit {
     }
     const attempt = await this.attempt(webhook, {
       id: row.eventId,
-      body: bodyOf(event, row.sequence),
+      body: bodyOf(this.words.open(event), row.sequence),
     });
     crashPoint('webhook.answered');
     if (attempt.ok) {
