@@ -5,10 +5,15 @@ import { AccessModule } from '../../access/access.module.js';
 import { AccountsModule } from '../../accounts/accounts.module.js';
 import { EventsModule } from '../../events/events.module.js';
 import { PushesModule } from '../../pushes/pushes.module.js';
+import { EligibilityService } from './eligibility.service.js';
 import { GrantsRepository } from './grants.repository.js';
 import { IncomingMessage } from './incoming-message.entity.js';
+import { IncomingMessagesRepository } from './incoming-messages.repository.js';
+import { IncomingMessages } from './incoming-messages.service.js';
+import { PeopleController } from './people.controller.js';
 import { PeopleRepository } from './people.repository.js';
 import { PeopleService } from './people.service.js';
+import { PersonErasure } from './person-erasure.js';
 import { Person, ReplyWindowRow, SubscriptionGrant } from './person.entity.js';
 
 /** The people of an account: what they did, and who can be reached. */
@@ -20,7 +25,16 @@ import { Person, ReplyWindowRow, SubscriptionGrant } from './person.entity.js';
     EventsModule,
     PushesModule,
   ],
-  providers: [GrantsRepository, PeopleRepository, PeopleService],
-  exports: [PeopleService],
+  controllers: [PeopleController],
+  providers: [
+    EligibilityService,
+    GrantsRepository,
+    IncomingMessages,
+    IncomingMessagesRepository,
+    PeopleRepository,
+    PeopleService,
+    PersonErasure,
+  ],
+  exports: [EligibilityService, PeopleService],
 })
 export class PeopleModule {}

@@ -1,0 +1,102 @@
+import { adviceOf, type ErrorClass } from '@app/wechat';
+import { Injectable } from '@nestjs/common';
+
+import { AccountScenes } from '../../accounts/account-scenes.js';
+import type { Account } from '../../accounts/account.entity.js';
+import { AppError } from '../../common/app-error.js';
+import type { Text } from '../../common/text.js';
+import { PeopleService, type Reach } from './people.service.js';
+
+/** What can be sent to a person. Each is a scene of the account. */
+export const MESSAGE_KINDS = [
+  'template_message',
+  'subscription_message',
+  'customer_service_message',
+  'broadcast',
+] as const;
+export type MessageKind = (typeof MESSAGE_KINDS)[number];
+
+/** Why somebody cannot be reached now. */
+export interface EligibilityReason {
+  /** Of the account's scene, or what WeChat would refuse it with, in the words of `ErrorClass`. */
+  code: string;
+  /** What it means and what to do. */
+  detail: Text;
+  /** When it changes by itself; null where somebody has to do something. */
+  changesAt: Date | null;
+}
+
+export interface Eligibility {
+  eligible: boolean;
+  reasons: EligibilityReason[];
+  /** Of customer-service messages: how many, and when the last of the windows that hold them ends. Null where none is open. */
+  window: { until: Date; left: number } | null;
+}
+
+/** Tells whether a person can be reached now, before WeChat is asked. */
+@Injectable()
+export class EligibilityService {
+  constructor(
+    private readonly scenes: AccountScenes,
+    private readonly people: PeopleService,
+  ) {}
+
+  /**
+   * What we know not to work is told; what we do not know is left to WeChat. Nobody may have told us of an old follower,
+   * but without a consent or a window that we have seen, there is none.
+   *
+   * @param templateId of a subscription message
+   * @param count messages that are to be sent
+   * @throws AppError `kind_not_supported` for what the account's sort never sends
+   */
+  async check(
+    account: Account,
+    kind: MessageKind,
+    openid: string,
+    templateId?: string,
+    count = 1,
+  ): Promise<Eligibility> {
+    const { appid, accountType } = account;
+    const state = await this.scenes.stateOf(account, kind);
+    if (state.reasons.some(({ code }) => code === 'kind_not_supported'))
+      throw new AppError('kind_not_supported');
+    const reach = await this.people.findReach(appid, openid);
+    const reasons: EligibilityReason[] = [
+      ...state.reasons.map(({ code, detail, until }) => ({ code, detail, changesAt: until })),
+      ...suppressionsOf(reach, accountType).map(toReason),
+    ];
+    const isReply = kind === 'customer_service_message';
+    const window = isReply ? openWindowOf(reach) : null;
+    if (isReply && (window?.left ?? 0) < count)
+      reasons.push(toReason(reach.windows.length > 0 ? 'window_used_up' : 'window_closed'));
+    if (kind === 'subscription_message') {
+      const { left } = await this.people.findGrant(appid, openid, templateId ?? '');
+      if (left !== null && left < count) reasons.push(toReason('no_grant'));
+    }
+    return { eligible: reasons.length === 0, reasons, window };
+  }
+}
+
+function suppressionsOf(
+  { isFollower, blockedAt, blacklistedAt, unknownAt }: Reach,
+  accountType: Account['accountType'],
+): ErrorClass[] {
+  return [
+    ...(accountType === 'official_account' && isFollower === false
+      ? (['user_not_follower'] as const)
+      : []),
+    ...(blockedAt ? (['user_blocked'] as const) : []),
+    ...(blacklistedAt ? (['user_blacklisted'] as const) : []),
+    ...(unknownAt ? (['user_unknown'] as const) : []),
+  ];
+}
+
+function openWindowOf({ windows }: Reach): Eligibility['window'] {
+  const open = windows.filter(({ left }) => left > 0);
+  const last = open.at(-1);
+  return last ? { until: last.until, left: open.reduce((sum, { left }) => sum + left, 0) } : null;
+}
+
+function toReason(errorClass: ErrorClass): EligibilityReason {
+  return { code: errorClass, detail: adviceOf(errorClass), changesAt: null };
+}
