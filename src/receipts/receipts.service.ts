@@ -18,6 +18,8 @@ import { GroupCommit } from '../database/group-commit.js';
 import { isStorageAway } from '../database/storage-away.js';
 import type { EventSubject } from '../events/event-types.js';
 import { EventsService, type NewEvent } from '../events/events.service.js';
+import type { Consent } from '../messages/people/ledger.js';
+import { PeopleService } from '../messages/people/people.service.js';
 import { type PushContext, PushHandlers } from '../pushes/push-handlers.js';
 import { LeasedSchedule } from '../queue/leased-schedule.js';
 import type { Receipt } from './receipt.entity.js';
@@ -57,6 +59,7 @@ export class ReceiptsService implements OnModuleInit {
     private readonly db: Database,
     private readonly receipts: ReceiptsRepository,
     private readonly accounts: AccountsService,
+    private readonly people: PeopleService,
     private readonly events: EventsService,
     private readonly handlers: PushHandlers,
     private readonly schedule: LeasedSchedule,
@@ -171,11 +174,26 @@ export class ReceiptsService implements OnModuleInit {
     const known = await this.receipts.findIds(tx, repeated);
     const fresh = all.filter(({ id, appid }) => holders.has(appid) && !known.has(id));
     await this.receipts.insert(tx, fresh);
+    await this.people.noteConsents(tx, fresh.flatMap(toConsents));
     await this.events.emitAll(
       tx,
       fresh.flatMap((receipt) => newsOf(receipt, holders.get(receipt.appid) ?? null)),
     );
   }
+}
+
+/** Where a person chose what the event tells of. */
+const CHANGED_IN: ReadonlyMap<string, 'dialog' | 'settings'> = new Map([
+  ['subscribe_msg_popup_event', 'dialog'],
+  ['subscribe_msg_change_event', 'settings'],
+]);
+
+/** What a person has chosen; nothing where the receipt is about a message. */
+function toConsents(receipt: Receipt): Consent[] {
+  const { appid, event, openid, templateId, status, occurredAt } = receipt;
+  const changedIn = CHANGED_IN.get(event);
+  if (!changedIn || templateId === null || status === null) return [];
+  return [{ appid, openid, templateId, status, changedIn, occurredAt }];
 }
 
 /** What the marketing platform is told of a receipt. */
@@ -199,8 +217,8 @@ function newsOf(receipt: Receipt, tenantId: string | null): NewEvent[] {
       occurredAt,
     },
   };
-  if (event === 'subscribe_msg_sent_event') return [received];
-  const changedIn = event === 'subscribe_msg_popup_event' ? 'dialog' : 'settings';
+  const changedIn = CHANGED_IN.get(event);
+  if (!changedIn) return [received];
   const changed: NewEvent = {
     type: 'subscription.changed',
     key,
