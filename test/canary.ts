@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { type SandboxReceipt, WechatSandbox } from '@app/wechat-sandbox';
 
+import { EVENT_TYPES } from '../src/events/event-types.js';
 import { callbackUrl, linkOf, MINI_PROGRAM, SERVICE_ACCOUNT } from './helpers.js';
 import { type Program, serviceEnv, startService } from './processes.js';
 import { until } from './until.js';
@@ -98,9 +99,14 @@ export class Canary {
       });
       return (await this.ask('/api/v1/pushes?kind=message')).includes(SERVICE_ACCOUNT);
     });
+    await this.#meetPerson();
     await this.#receive();
     await this.sandbox.cancel(SERVICE_ACCOUNT).pushed;
-    await until(async () => (await this.ask('/api/v1/events')).includes('account.unauthorized'));
+    // All but those that tell what people have written, on purpose.
+    const types = EVENT_TYPES.filter((type) => type !== 'message.received').join();
+    await until(async () =>
+      (await this.ask(`/api/v1/events?type=${types}`)).includes('account.unauthorized'),
+    );
     const account = `/api/v1/accounts/${SERVICE_ACCOUNT}`;
     await this.ask(`${account}?confirm=${SERVICE_ACCOUNT}`, { method: 'DELETE' });
     for (const path of ['work', 'audit-log', 'audit-log/verification', 'key-rotations', 'api-keys'])
@@ -138,7 +144,7 @@ export class Canary {
     return this.secrets().filter((secret) => text.includes(secret));
   }
 
-  async #fetch(path: string, init: Request): Promise<string> {
+  async #fetch(path: string, init: Request = {}): Promise<string> {
     const response = await fetch(`${this.url}${path}`, {
       ...init,
       headers: {
@@ -215,6 +221,21 @@ export class Canary {
     await this.ask(`${account}/quota-resets`, post);
     await this.ask(`${account}/quota-resets`, post);
     await this.ask(`${account}/quota-resets`);
+  }
+
+  /** What somebody has written is told where it is asked for, and nowhere else. */
+  async #meetPerson(): Promise<void> {
+    const account = `/api/v1/accounts/${SERVICE_ACCOUNT}`;
+    const openid = 'oCanaryPerson';
+    const person = this.sandbox.person(SERVICE_ACCOUNT, openid);
+    await person.follow();
+    await person.write('canaryMessage');
+    for (const path of ['/api/v1/events?type=message.received', `${account}/incoming-messages`])
+      await until(async () => (await this.#fetch(path)).includes('canaryMessage'));
+    await this.ask(`${account}/people`);
+    await this.ask(`${account}/people/${openid}`);
+    await this.ask(`${account}/eligibility?kind=customer_service_message&openid=${openid}`);
+    await this.ask(`${account}/people/${openid}`, { method: 'DELETE' });
   }
 
   /** A mini-program with an address of its own: good and bad handshakes and pushes. */

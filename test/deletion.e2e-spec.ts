@@ -46,6 +46,7 @@ async function used(tenant = 'default'): Promise<string> {
   await until(async () => (await rowsOf('account_picture', appid)) === 2);
   await app.api('POST', `/accounts/${appid}/enable`);
   await app.sandbox.pushMessage(appid, { MsgType: 'text', Content: '你好' });
+  await app.sandbox.person(appid, 'oConsents').accept('TPL_A');
   await app.api('POST', `/accounts/${appid}/quota-resets`);
   const path = '/cgi-bin/message/template/send';
   app.sandbox.account(appid).usage[path] = 100_000;
@@ -116,7 +117,7 @@ const KEPT = ['quota_budget'];
 /** These name the platform itself. */
 const OF_THE_PLATFORM = ['component_ticket'];
 /** These an official account has no rows in; a mini-program that has is deleted below. */
-const OF_MINI_PROGRAMS = ['send_config', 'receipt_config', 'receipt'];
+const OF_MINI_PROGRAMS = ['send_config', 'receipt_config'];
 /** These are empty where no webhook is; with one they are looked at where webhooks are tested. */
 const OF_WEBHOOKS = ['webhook_delivery', 'webhook_sequence'];
 
@@ -318,6 +319,24 @@ describe('erasing a person', () => {
     await app.app.get(AccountDeletion).erasePerson(appid, 'oGone');
     expect(await mentions('oGone')).toEqual({});
     expect(await mentions('oStays')).toEqual({ event: 1 });
+  });
+
+  it('removes what they did, wrote, allow and have consented to', async () => {
+    const appid = await used();
+    for (const openid of ['oLeaves', 'oRemains']) {
+      const person = app.sandbox.person(appid, openid);
+      await person.follow();
+      await person.write('hi');
+      await person.accept('TPL_A');
+    }
+    await app.settled();
+    const tables = ['event', 'incoming_message', 'person', 'receipt', 'reply_window'];
+    const about = async (openid: string): Promise<string[]> =>
+      Object.keys(await mentions(openid)).toSorted();
+    expect(await about('oLeaves')).toEqual([...tables, 'subscription_grant']);
+    await app.app.get(AccountDeletion).erasePerson(appid, 'oLeaves');
+    expect(await about('oLeaves')).toEqual([]);
+    expect(await about('oRemains')).toEqual([...tables, 'subscription_grant']);
   });
 
   it('forgets the messages of that one, which only their sealed content tells apart', async () => {

@@ -13,7 +13,14 @@ import { PushRow } from '../src/pushes/push.entity.js';
 import { WorkQueue } from '../src/queue/work-queue.js';
 import { TokensService } from '../src/tokens/tokens.service.js';
 import { COMPONENT, startApp, type TestApp } from './app.js';
-import { begin, type Begun, MINI_PROGRAM, SERVICE_ACCOUNT, statusOf } from './helpers.js';
+import {
+  begin,
+  type Begun,
+  enableAccount,
+  MINI_PROGRAM,
+  SERVICE_ACCOUNT,
+  statusOf,
+} from './helpers.js';
 import { until } from './until.js';
 
 const PUSHES = 650;
@@ -68,6 +75,9 @@ beforeAll(async () => {
   // Twice: the first secrets are the former ones then.
   for (const secrets of [SECRETS, { token: 'otherToken2026', encodingAesKey: OTHER_KEY }])
     await app.api('PUT', `/accounts/${MINI_PROGRAM}/receipt-config`, secrets);
+  await enableAccount(app, SERVICE_ACCOUNT);
+  await app.sandbox.person(SERVICE_ACCOUNT, 'oWrites').write('hi');
+  await app.settled();
   await insertPushes(PUSHES, 1);
 }, 60_000);
 afterAll(() => app.stop());

@@ -147,6 +147,7 @@ describe('LeasedSchedule', () => {
       // Where Redis carries the work, one process points to it again; else every process looks for it itself.
       ...(clusterRedisUrl ? ['announce-work', 'place-events'] : ['place-events', 'poll-work']),
       'purge-idempotency',
+      'purge-incoming-messages',
       'purge-pushes',
       'purge-receipts',
       'purge-webhook-deliveries',

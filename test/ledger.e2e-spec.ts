@@ -15,14 +15,14 @@ import { SealedColumns } from '../src/database/sealed-columns.js';
 import { EventRow } from '../src/events/event.entity.js';
 import { EventsService } from '../src/events/events.service.js';
 import { PushAccounts } from '../src/pushes/push-accounts.js';
-import { type PushContext, PushHandlers } from '../src/pushes/push-handlers.js';
+import { type PushContext, type PushHandler, PushHandlers } from '../src/pushes/push-handlers.js';
 import { PushLedger, type VerifiedPush } from '../src/pushes/push-ledger.js';
 import { PushRow } from '../src/pushes/push.entity.js';
 import { PushesRepository } from '../src/pushes/pushes.repository.js';
 import { Heartbeat } from '../src/queue/heartbeat.js';
 import { LeasedSchedule } from '../src/queue/leased-schedule.js';
 import { OWNER_KEY, startApp, type TestApp } from './app.js';
-import { begin, enableAccount, authorizationOf } from './helpers.js';
+import { authorizationOf } from './helpers.js';
 import { until } from './until.js';
 
 const DAY_MS = 86_400_000;
@@ -50,8 +50,14 @@ let app: TestApp;
 let db: Database;
 let ledger: PushLedger;
 let serial = 0;
+const accounts = new Set<string>();
 /** What is done with the pushes of the tests' accounts. */
 const handles = new Map<string, Handle>();
+const handle: PushHandler = async (push, context) => {
+  if (push.kind === 'message' || push.kind === 'event')
+    await handles.get(context.account)?.(push, context);
+};
+const originalIdOf = (appid: string): string => `gh_${appid.slice(-12)}`;
 
 beforeAll(async () => {
   app = await startApp({
@@ -59,24 +65,24 @@ beforeAll(async () => {
   });
   db = app.app.get(Database);
   ledger = app.app.get(PushLedger);
-  const handle: Handle = (push, context) =>
-    handles.get(context.account)?.(push, context) ?? Promise.resolve();
-  const handlers = app.app.get(PushHandlers);
-  handlers.register('message', handle);
-  handlers.register('event', handle);
+  // Accounts that only the ledger knows, with a handler of their own.
+  app.app
+    .get(PushAccounts)
+    .register((appid) =>
+      Promise.resolve(
+        accounts.has(appid) ? { originalId: originalIdOf(appid), handler: handle } : null,
+      ),
+    );
 });
 afterAll(() => app.stop());
 
-/** An account of the test's own, switched on. */
-async function newAccount(handle: Handle): Promise<string> {
+/** An account of the test's own. */
+function newAccount(handleIts: Handle): string {
   const digits = (0x1ed9e4000000 + ++serial).toString(16);
   const appid = `wx${digits.padStart(16, '0')}`;
-  app.sandbox.addAccount({ appid, originalId: `gh_${digits}` });
-  const { preAuthCode } = await begin(app);
-  await app.sandbox.authorize({ appid, preAuthCode }).pushed;
-  await app.settled();
-  await enableAccount(app, appid);
-  handles.set(appid, handle);
+  app.sandbox.addAccount({ appid, originalId: originalIdOf(appid) });
+  accounts.add(appid);
+  handles.set(appid, handleIts);
   return appid;
 }
 
@@ -151,11 +157,11 @@ async function marksOf(appid: string): Promise<string[]> {
 describe('a push whose handler throws', () => {
   it('is parked after twelve tries with its reason, while others go on being handled', async () => {
     const tries: number[] = [];
-    const failing = await newAccount((_push, { attempts }) => {
+    const failing = newAccount((_push, { attempts }) => {
       tries.push(attempts);
       return Promise.reject(new TypeError(`the cause of try ${attempts}`));
     });
-    const other = await newAccount((_push, context) => leaveMark(context, 'mark of the other'));
+    const other = newAccount((_push, context) => leaveMark(context, 'mark of the other'));
     await push(failing);
     await app.settled();
     expect(await rowsOf(failing)).toMatchObject([
@@ -181,7 +187,7 @@ describe('a push whose handler throws', () => {
 
   it('waits ten seconds, then twenty, then ever longer', async () => {
     let tries = 0;
-    const appid = await newAccount(() => Promise.reject(new Error(`try ${++tries}`)));
+    const appid = newAccount(() => Promise.reject(new Error(`try ${++tries}`)));
     await push(appid);
     await app.settled();
     for (const [waitMs, then] of [
@@ -205,9 +211,9 @@ describe('a push whose handler throws', () => {
 
   it('is not kept from its next try by another one that takes its time', async () => {
     const gate = newGate();
-    const slow = await newAccount(() => gate.opened);
+    const slow = newAccount(() => gate.opened);
     let tries = 0;
-    const failing = await newAccount(() =>
+    const failing = newAccount(() =>
       ++tries === 1 ? Promise.reject(new Error('once')) : Promise.resolve(),
     );
     await push(failing);
@@ -227,7 +233,7 @@ describe('a push whose handler throws', () => {
 
 describe('the ledger', () => {
   it('lists what is parked, without what it says', async () => {
-    const appid = await newAccount(() => Promise.reject(new Error('no such thing')));
+    const appid = newAccount(() => Promise.reject(new Error('no such thing')));
     const { id } = await park(appid);
     const { status, body } = await list(`?state=parked&account=${appid}`);
     expect(status).toBe(200);
@@ -255,7 +261,7 @@ describe('the ledger', () => {
   });
 
   it('gives pages, the newest first', async () => {
-    const appid = await newAccount(() => Promise.resolve());
+    const appid = newAccount(() => Promise.resolve());
     for (let count = 0; count < 3; count++) {
       app.clock.advance(1_000);
       await push(appid);
@@ -283,7 +289,7 @@ describe('the ledger', () => {
 
   it('drives a parked push again, and completes it once its cause is gone', async () => {
     let cause: Error | null = new Error('down');
-    const appid = await newAccount((_push, context) =>
+    const appid = newAccount((_push, context) =>
       cause ? Promise.reject(cause) : leaveMark(context, 'mark at last'),
     );
     const { id } = await park(appid);
@@ -320,7 +326,7 @@ describe('the ledger', () => {
   it('drives all of an account or a kind again, and says how many', async () => {
     let isDown = true;
     const handle: Handle = () => (isDown ? Promise.reject(new Error('down')) : Promise.resolve());
-    const [one, other] = [await newAccount(handle), await newAccount(handle)];
+    const [one, other] = [newAccount(handle), newAccount(handle)];
     // What earlier tests have parked.
     await redrive('redrive', {});
     for (let count = 0; count < 3; count++) await push(one);
@@ -370,11 +376,11 @@ describe('the ledger', () => {
 
 describe('what is older than the days that pushes are kept', () => {
   it('is deleted when it was handled or parked, and not while it waits', async () => {
-    const handled = await newAccount(() => Promise.resolve());
-    const parked = await newAccount(() => Promise.reject(new Error('down')));
+    const handled = newAccount(() => Promise.resolve());
+    const parked = newAccount(() => Promise.reject(new Error('down')));
     await park(parked);
-    const waiting = await newAccount(() => Promise.reject(new Error('not yet')));
-    const young = await newAccount(() => Promise.resolve());
+    const waiting = newAccount(() => Promise.reject(new Error('not yet')));
+    const young = newAccount(() => Promise.resolve());
     await push(handled);
     await push(waiting);
     await app.settled();
@@ -428,7 +434,7 @@ describe('a push that another process takes over', () => {
     );
     const gate = newGate();
     const tries: number[] = [];
-    const account = await newAccount((_push, context) => {
+    const account = newAccount((_push, context) => {
       tries.push(context.attempts);
       return leaveMark(context, 'mark of the second');
     });
@@ -482,7 +488,7 @@ describe('a push that another process takes over', () => {
   it('does not come about while its handler runs, however long', async () => {
     const gate = newGate();
     const tries: number[] = [];
-    const appid = await newAccount(async (_push, { attempts }) => {
+    const appid = newAccount(async (_push, { attempts }) => {
       tries.push(attempts);
       await gate.opened;
     });
@@ -504,7 +510,7 @@ describe('more pushes than are kept in memory', () => {
     const COUNT = 1_100;
     const gate = newGate();
     const handled: string[] = [];
-    const appid = await newAccount(async (message) => {
+    const appid = newAccount(async (message) => {
       await gate.opened;
       handled.push('msgId' in message ? (message.msgId ?? '') : '');
     });

@@ -5,7 +5,6 @@ import { request } from 'undici';
 
 import { Database } from '../src/database/database.js';
 import { EventRow } from '../src/events/event.entity.js';
-import { EventsService } from '../src/events/events.service.js';
 import { type PassiveReply, PushHandlers } from '../src/pushes/push-handlers.js';
 import { PushLedger } from '../src/pushes/push-ledger.js';
 import { PushRow } from '../src/pushes/push.entity.js';
@@ -25,32 +24,9 @@ const replies = new Map<string, PassiveReply>();
 beforeAll(async () => {
   app = await startApp();
   db = app.app.get(Database);
-  const handlers = app.app.get(PushHandlers);
-  const events = app.app.get(EventsService);
-  // The effect is an event that carries the message's number, in the transaction that ends the handling.
-  handlers.register('message', (push, context) =>
-    db.write(async (tx) => {
-      const { account } = context;
-      await context.finish(tx);
-      await events.emit(
-        tx,
-        'account.updated',
-        { tenantId: null, appid: account },
-        {
-          appid: account,
-          accountType: 'official_account',
-          nickname: '',
-          changed: [`message ${push.msgId}`],
-          gainedPermissionIds: [],
-          lostPermissionIds: [],
-          gainedScenes: [],
-          lostScenes: [],
-          failingChecks: [],
-        },
-      );
-    }),
-  );
-  handlers.registerReply((push, appid) => replies.get(appid)?.(push, appid) ?? null);
+  app.app
+    .get(PushHandlers)
+    .registerReply((push, appid) => replies.get(appid)?.(push, appid) ?? null);
 });
 afterAll(() => app.stop());
 
@@ -79,11 +55,10 @@ const wordsOf = ({ fields }: Parameters<PassiveReply>[0]): string => {
 const newMsgId = (): string => String(6060349595123187000n + BigInt(++serial));
 const rowsOf = (account: string): Promise<PushRow[]> => db.read.findBy(PushRow, { account });
 
+/** What the marketing platform was told: the effect of a message is an event in the transaction that ends its handling. */
 async function effectsOf(account: string): Promise<string[]> {
-  const rows = await db.read.findBy(EventRow, { appid: account });
-  return rows
-    .flatMap(({ payload }) => (payload as { changed?: string[] }).changed ?? [])
-    .filter((change) => change.startsWith('message '));
+  const rows = await db.read.findBy(EventRow, { appid: account, type: 'message.received' });
+  return rows.map(({ payload }) => `message ${(payload as { messageId: string }).messageId}`);
 }
 
 const text = (content: string, msgId = newMsgId()) => ({

@@ -40,6 +40,11 @@ const ROUTES: Record<string, Role> = {
   'GET /accounts/{appid}/media/{id}': 'viewer',
   'GET /accounts/{appid}/media/{id}/content': 'viewer',
   'DELETE /accounts/{appid}/media/{id}': 'sender',
+  'GET /accounts/{appid}/people': 'viewer',
+  'GET /accounts/{appid}/people/{openid}': 'viewer',
+  'DELETE /accounts/{appid}/people/{openid}': 'admin',
+  'GET /accounts/{appid}/incoming-messages': 'admin',
+  'GET /accounts/{appid}/eligibility': 'viewer',
   'GET /audit-log': 'admin',
   'GET /audit-log/verification': 'owner',
   'GET /events': 'viewer',
@@ -67,6 +72,7 @@ const ROUTES: Record<string, Role> = {
 /** What a route cannot be called without. */
 const QUERIES: Readonly<Record<string, string>> = {
   'GET /accounts/{appid}/quota': '?path=/cgi-bin/message/custom/send',
+  'GET /accounts/{appid}/eligibility': '?openid=unknown&kind=broadcast',
 };
 
 const BODIES: Readonly<Record<string, object>> = {
