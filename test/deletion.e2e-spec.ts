@@ -52,6 +52,7 @@ async function used(tenant = 'default'): Promise<string> {
   app.sandbox.account(appid).usage[path] = 100_000;
   await app.api('GET', `/accounts/${appid}/quota?path=${path}`);
   await app.api('POST', `/accounts/${appid}/reauthorizations`, {});
+  await app.api('GET', `/accounts/${appid}/templates`);
   await useMedia(appid);
   await app.settled();
   return appid;

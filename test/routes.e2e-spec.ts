@@ -45,6 +45,7 @@ const ROUTES: Record<string, Role> = {
   'DELETE /accounts/{appid}/people/{openid}': 'admin',
   'GET /accounts/{appid}/incoming-messages': 'admin',
   'GET /accounts/{appid}/eligibility': 'viewer',
+  'GET /accounts/{appid}/templates': 'viewer',
   'GET /audit-log': 'admin',
   'GET /audit-log/verification': 'owner',
   'GET /events': 'viewer',

@@ -84,6 +84,11 @@ export class AccountsService implements OnModuleInit {
     return account;
   }
 
+  /** Whoever asks: nobody changes or deletes it until the transaction ends. */
+  findForUpdate(tx: Tx, appid: string): Promise<Account | null> {
+    return this.accounts.findForUpdate(tx, appid);
+  }
+
   find(appid: string, on?: Tx): Promise<Account | null> {
     return this.accounts.find(appid, on);
   }

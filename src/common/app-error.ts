@@ -411,6 +411,14 @@ export const PROBLEMS = {
       en: 'The send configuration gives no usable token for now, and it is tried again by itself. Do what `errors` says, then try it with POST /api/v1/accounts/{appid}/send-config/test.',
     },
   },
+  templates_unavailable: {
+    status: 503,
+    title: { zh: '暂时读不到模板', en: 'The templates cannot be read for now' },
+    detail: {
+      zh: '不到一分钟前向微信读取模板失败。微信每天允许的读取次数很少，请在 Retry-After 秒后重试。',
+      en: 'Reading the templates from WeChat failed less than a minute ago, and WeChat allows few tries a day. Try again after Retry-After seconds.',
+    },
+  },
   component_ticket_missing: {
     status: 503,
     title: { zh: '尚未收到微信的 ticket', en: "WeChat's ticket has not come yet" },

@@ -162,6 +162,8 @@ export {
 export {
   checkTemplateData,
   type ContentProblem,
+  fieldRule,
+  readFieldExamples,
   readTemplateFields,
   refusedField,
   TEMPLATE_FIELD_TYPES,

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import { WechatApiError } from './errors.js';
 import {
   checkTemplateData,
+  fieldRule,
+  readFieldExamples,
   readTemplateFields,
   refusedField,
   TEMPLATE_FIELD_TYPES,
@@ -32,6 +34,53 @@ describe('readTemplateFields', () => {
 
   it.each(['', 'no fields', '{{}}', '{{.DATA}}', '{{a.DATA'])('finds none in %j', (content) => {
     expect(readTemplateFields(content)).toEqual([]);
+  });
+});
+
+describe('readFieldExamples', () => {
+  it.each([
+    [
+      '订单编号：{{character_string1.DATA}}\n发货时间：{{time2.DATA}}\n',
+      '订单编号：SO20260801\n发货时间：2026-08-01 10:00\n',
+      { character_string1: 'SO20260801', time2: '2026-08-01 10:00' },
+    ],
+    // The other colon, and blank lines.
+    [
+      '会议:{{thing1.DATA}}\n\n{{date2.DATA}}',
+      '会议： 年会\r\n2026年8月8日',
+      { thing1: '年会', date2: '2026年8月8日' },
+    ],
+    // Several in a line.
+    [
+      '{{name1.DATA}}，您的{{thing2.DATA}}已到',
+      '张三，您的快递已到',
+      { name1: '张三', thing2: '快递' },
+    ],
+    ['{{first.DATA}}\n{{keyword1.DATA}}', '', {}],
+    ['金额：{{amount1.DATA}}\n姓名：{{name2.DATA}}', '数量：3\n姓名：李四', { name2: '李四' }],
+    ['{{thing1.DATA}}{{thing2.DATA}}', '一二', { thing1: '一二' }],
+    ['没有字段', '没有字段', {}],
+    ['', '样例', {}],
+  ])('of %j in %j', (content, sample, examples) => {
+    expect(Object.fromEntries(readFieldExamples(content, sample))).toEqual(examples);
+  });
+});
+
+describe('fieldRule', () => {
+  it.each(TEMPLATE_FIELD_TYPES)('says what a %s takes', (type) => {
+    const { zh, en } = fieldRule({ type, values: null });
+    expect([zh, en]).toEqual([
+      expect.stringMatching(/[\u4e00-\u9fff]/),
+      expect.stringMatching(/\w/),
+    ]);
+  });
+
+  it('names the values where there are no others', () => {
+    expect(fieldRule({ type: 'enum', values: ['待处理', '已处理'] })).toEqual({
+      zh: '只能填写：待处理、已处理',
+      en: 'one of: 待处理, 已处理',
+    });
+    expect(fieldRule({ type: null, values: null }).en).toBe('any text, line breaks too');
   });
 });
 

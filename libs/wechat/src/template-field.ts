@@ -67,6 +67,42 @@ function typeOf(key: string): TemplateFieldType | null {
   return TYPES.has(beginning) ? (beginning as TemplateFieldType) : null;
 }
 
+/**
+ * Reads what the fields hold in a template's sample, e.g. `SO20260801` in `订单号：SO20260801\n`.
+ *
+ * @returns by the fields' keys; a field that does not stand in the sample as in the content is left out
+ */
+export function readFieldExamples(content: string, sample: string): Map<string, string> {
+  const found = new Map<string, string>();
+  const lines = linesOf(sample);
+  for (const [at, line] of linesOf(content).entries()) readLine(line, lines[at] ?? '', found);
+  return found;
+}
+
+function linesOf(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+}
+
+/** By the words around the placeholders; a colon is one, whichever is written. */
+function readLine(line: string, sample: string, found: Map<string, string>): void {
+  const same = (text: string): string => text.replaceAll('：', ':');
+  const keys = [...line.matchAll(PLACEHOLDER)].map(([, key = '']) => key);
+  const [first = '', ...words] = same(line).replaceAll(PLACEHOLDER, '\n').split('\n');
+  if (!same(sample).startsWith(first.trimEnd())) return;
+  let at = first.trimEnd().length;
+  for (const [n, key] of keys.entries()) {
+    const word = (words[n] ?? '').trim();
+    const end = word === '' ? sample.length : same(sample).indexOf(word, at);
+    if (end < 0) return;
+    const value = sample.slice(at, end).trim();
+    if (value !== '' && !found.has(key)) found.set(key, value);
+    at = end + word.length;
+  }
+}
+
 /** What is wrong with one field of a content. */
 export interface ContentProblem {
   /** The field's key. */
@@ -232,6 +268,14 @@ function rule(maxLength: number, pattern: RegExp | null, zh: string, en: string)
     ? { maxLength, test: (value) => pattern.test(value), wanted }
     : { maxLength, wanted };
 }
+
+/** What a field takes, in words. */
+export function fieldRule({ type, values }: Pick<TemplateField, 'type' | 'values'>): Text {
+  if (values) return { zh: `只能填写：${values.join('、')}`, en: `one of: ${values.join(', ')}` };
+  return type === null ? ANY_TEXT : RULES[type].wanted;
+}
+
+const ANY_TEXT: Text = { zh: '任意文字，可换行', en: 'any text, line breaks too' };
 
 function ruleProblem(
   key: string,

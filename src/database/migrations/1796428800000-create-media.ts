@@ -2,7 +2,7 @@ import { type MigrationInterface, type QueryRunner, Table } from 'typeorm';
 
 import { id, integer, largeText, text, time } from './columns.js';
 
-/** Files that messages carry, and where WeChat has them. */
+/** Files that messages carry, where WeChat has them, and the templates that accounts have at WeChat. */
 export class CreateMedia1796428800000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.createTable(
@@ -47,9 +47,23 @@ export class CreateMedia1796428800000 implements MigrationInterface {
         indices: [{ name: 'idx_media_upload_appid', columnNames: ['appid'] }],
       }),
     );
+    await runner.createTable(
+      new Table({
+        name: 'template_list',
+        columns: [
+          id('appid', 32),
+          id('kind', 32),
+          largeText(runner, 'templates', true),
+          time('read_at', true),
+          time('asked_at'),
+          integer('is_doubted'),
+        ],
+      }),
+    );
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    for (const table of ['media_upload', 'media_piece', 'media']) await runner.dropTable(table);
+    for (const table of ['template_list', 'media_upload', 'media_piece', 'media'])
+      await runner.dropTable(table);
   }
 }
