@@ -68,6 +68,8 @@ export class Env {
   readonly messageRetentionDays: number;
   /** How many customer-service messages each activity of a person allows, and for how long. */
   readonly replyWindows: ReplyWindows;
+  /** How long a message to a person, and what became of it, is kept. */
+  readonly deliveryRetentionDays: number;
   /** How long a process that has died keeps others from its work. */
   readonly leaseSeconds: number;
   readonly logLevel: LogLevel;
@@ -139,6 +141,7 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
     receiptRetentionDays: read.integer('RECEIPT_RETENTION_DAYS', 180, 1, 3650),
     messageRetentionDays: read.integer('MESSAGE_RETENTION_DAYS', 90, 1, 3650),
     replyWindows: read.replyWindows('REPLY_WINDOWS'),
+    deliveryRetentionDays: read.integer('DELIVERY_RETENTION_DAYS', 180, 1, 3650),
     leaseSeconds: read.integer('LEASE_SECONDS', 30, 1, 3600),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
   });

@@ -11,8 +11,10 @@ import { MediaUploads } from '../src/messages/media/media-uploads.js';
 import { TokensService } from '../src/tokens/tokens.service.js';
 import { type Answer, COMPONENT, startApp, type TestApp } from './app.js';
 import { authorizationOf, begin, getAccount, uploadPicture } from './helpers.js';
+import { send, templateMessage } from './message-helpers.js';
 import { until } from './until.js';
 
+const OPENID = 'oDeletedPerson0000000000001';
 const INFO = '/cgi-bin/component/api_get_authorizer_info';
 
 let app: TestApp;
@@ -47,6 +49,12 @@ async function used(tenant = 'default'): Promise<string> {
   await app.api('POST', `/accounts/${appid}/enable`);
   await app.sandbox.pushMessage(appid, { MsgType: 'text', Content: '你好' });
   await app.sandbox.person(appid, 'oConsents').accept('TPL_A');
+  const { templateId } = app.sandbox.addTemplate(appid, {
+    title: `删除${serial}`,
+    content: '内容：{{thing1.DATA}}',
+  });
+  await app.sandbox.person(appid, OPENID).follow();
+  await send(app, appid, templateMessage(OPENID, templateId));
   await app.api('POST', `/accounts/${appid}/quota-resets`);
   const path = '/cgi-bin/message/template/send';
   app.sandbox.account(appid).usage[path] = 100_000;

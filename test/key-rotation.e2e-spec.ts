@@ -21,6 +21,7 @@ import {
   SERVICE_ACCOUNT,
   statusOf,
 } from './helpers.js';
+import { send, templateMessage } from './message-helpers.js';
 import { until } from './until.js';
 
 const PUSHES = 650;
@@ -70,6 +71,15 @@ beforeAll(async () => {
   const switchedOff = { url: 'https://hooks.example.com/', enabled: false };
   const hook = await app.api<{ id: string }>('POST', '/webhooks', switchedOff);
   await app.api('POST', `/webhooks/${hook.body.id}/rotate-secret`);
+  await enableAccount(app, SERVICE_ACCOUNT);
+  const { templateId } = app.sandbox.addTemplate(SERVICE_ACCOUNT, {
+    title: '通知',
+    content: '内容：{{thing1.DATA}}',
+  });
+  // One that waits for its next try: its content is kept as long as it may be sent again.
+  const path = '/cgi-bin/message/template/send';
+  app.sandbox.faults.add({ path, kind: 'errcode', errcode: -1 });
+  await send(app, SERVICE_ACCOUNT, templateMessage('oFixtureOpenId0000000000001', templateId));
   pending = await begin(app);
   await app.api('POST', '/authorizations', { accountType: 'any' }, { 'idempotency-key': 'kept' });
   // Twice: the first secrets are the former ones then.

@@ -145,13 +145,18 @@ describe('LeasedSchedule', () => {
     const names = app.app.get(SchedulerRegistry).getIntervals();
     expect(names.toSorted()).toEqual([
       // Where Redis carries the work, one process points to it again; else every process looks for it itself.
-      ...(clusterRedisUrl ? ['announce-work', 'place-events'] : ['place-events', 'poll-work']),
+      ...(clusterRedisUrl
+        ? ['announce-work', 'end-overdue-deliveries', 'place-events']
+        : ['end-overdue-deliveries', 'place-events', 'poll-work']),
+      'purge-deliveries',
       'purge-idempotency',
       'purge-incoming-messages',
+      'purge-message-results',
       'purge-pushes',
       'purge-receipts',
       'purge-webhook-deliveries',
       'reconcile-accounts',
+      'recover-deliveries',
       'refresh-tokens',
       'relay-events',
       'seal-audit',

@@ -238,7 +238,7 @@ describe('a customer-service message', () => {
     const check = (count: number) =>
       app.app
         .get(EligibilityService)
-        .check(account, 'customer_service_message', openid, undefined, count);
+        .check(account, { kind: 'customer_service_message', openid, count });
     expect((await check(3)).eligible).toBe(true);
     expect((await check(4)).reasons).toMatchObject([{ code: 'window_used_up' }]);
   });

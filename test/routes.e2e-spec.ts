@@ -2,7 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { includesRole, type Role, ROLES } from '../src/access/roles.js';
 import { type Answer, OWNER_KEY, startApp, type TestApp } from './app.js';
-import { begin, makeKey, MINI_PROGRAM, SERVICE_ACCOUNT, uploadPicture } from './helpers.js';
+import {
+  begin,
+  enableAccount,
+  makeKey,
+  MINI_PROGRAM,
+  SERVICE_ACCOUNT,
+  uploadPicture,
+} from './helpers.js';
+import { send } from './message-helpers.js';
 
 /** What the document says there is, with the smallest role that may call it. */
 const ROUTES: Record<string, Role> = {
@@ -46,6 +54,9 @@ const ROUTES: Record<string, Role> = {
   'GET /accounts/{appid}/incoming-messages': 'admin',
   'GET /accounts/{appid}/eligibility': 'viewer',
   'GET /accounts/{appid}/templates': 'viewer',
+  'POST /accounts/{appid}/messages': 'sender',
+  'GET /accounts/{appid}/deliveries': 'viewer',
+  'GET /deliveries/{id}': 'viewer',
   'GET /audit-log': 'admin',
   'GET /audit-log/verification': 'owner',
   'GET /events': 'viewer',
@@ -116,6 +127,14 @@ beforeAll(async () => {
   await app.settled();
   objects.set('accounts', SERVICE_ACCOUNT);
   objects.set('media', await uploadPicture(app, SERVICE_ACCOUNT));
+  await enableAccount(app, SERVICE_ACCOUNT);
+  const unreachable = {
+    kind: 'customer_service_message',
+    content: { messages: [{ type: 'text', text: '您好' }] },
+    to: { userId: 'user-1', properties: {} },
+  };
+  const skipped = await send(app, SERVICE_ACCOUNT, unreachable, { 'x-tenant-id': 'brand-a' });
+  objects.set('deliveries', skipped.body.id);
   const other = await begin(app, { accountType: 'any' }, 'brand-a');
   await app.sandbox.authorize({ appid: MINI_PROGRAM, preAuthCode: other.preAuthCode }).pushed;
   await app.settled();

@@ -7,6 +7,7 @@ import { Logger } from '../src/common/logger.js';
 import { AccountData } from '../src/database/account-data.js';
 import { Database } from '../src/database/database.js';
 import { TemplateList } from '../src/messages/templates/template-list.entity.js';
+import { PeopleService } from '../src/messages/people/people.service.js';
 import { TemplateListsRepository } from '../src/messages/templates/template-lists.repository.js';
 import { TemplateReader } from '../src/messages/templates/template-reader.js';
 import { TemplatesService } from '../src/messages/templates/templates.service.js';
@@ -344,6 +345,7 @@ describe('TemplatesService.find', () => {
       nest.get(Database),
       nest.get(TemplateListsRepository, { strict: false }),
       nest.get(TemplateReader, { strict: false }),
+      nest.get(PeopleService, { strict: false }),
       nest.get(AccountsService),
       nest.get(SharedMutex),
       nest.get(AccountData),

@@ -13,7 +13,7 @@ export class AccountScenes {
     private readonly conditions: SceneConditions,
   ) {}
 
-  async find(account: Account, scene: Scene): Promise<SceneState> {
+  async stateOf(account: Account, scene: Scene): Promise<SceneState> {
     const [states = []] = await this.findAll([account]);
     const state = states.find((one) => one.scene === scene);
     if (!state) throw new TypeError('Every account has a state for every scene.');

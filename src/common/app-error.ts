@@ -278,14 +278,6 @@ export const PROBLEMS = {
       en: 'An openid is a text: choose a property whose dataType is string or text.',
     },
   },
-  kind_not_supported: {
-    status: 422,
-    title: { zh: '该类型的账号不支持这类消息', en: 'The account has no messages of this kind' },
-    detail: {
-      zh: '模板消息与群发用于公众号（模板消息仅服务号），订阅消息用于小程序。请换一种 kind，或换一个账号。',
-      en: 'Template messages are for service accounts, broadcasts for official accounts, subscription messages for mini-programs. Choose another kind, or another account.',
-    },
-  },
   official_account_only: {
     status: 422,
     title: { zh: '仅适用于公众号', en: 'For official accounts only' },
@@ -316,14 +308,6 @@ export const PROBLEMS = {
     detail: {
       zh: '请按 errors 中的说明修改后重试。',
       en: 'Correct what `errors` names and try again.',
-    },
-  },
-  kind_not_supported: {
-    status: 422,
-    title: { zh: '账号类型不支持', en: 'This type of account does not have it' },
-    detail: {
-      zh: '公众号使用 template_message，小程序使用 subscription_message。请换用账号所支持的类型。',
-      en: 'Official accounts have `template_message`, mini-programs have `subscription_message`. Use the one that the account has.',
     },
   },
   media_not_found: {

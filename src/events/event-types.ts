@@ -127,6 +127,22 @@ export interface EventPayloads {
     picUrl: string | null;
     occurredAt: string;
   };
+  'delivery.updated': {
+    appid: string;
+    deliveryId: string;
+    kind: 'template_message' | 'subscription_message' | 'customer_service_message' | 'broadcast';
+    openid: string | null;
+    /** What the marketing platform calls the person. */
+    userId: string | null;
+    status: string;
+    /** WeChat's number of the message, 19 digits. */
+    msgid: string | null;
+    /** Why it was not sent or did not arrive; its words stand in the delivery. */
+    failure: { reason: string; errcode: number | null; retryable: boolean } | null;
+    /** How often sending has begun. */
+    attempts: number;
+    campaignId: string | null;
+  };
   'component.ticket_late': {
     componentAppid: string;
     state: 'late' | 'expired' | 'missing';
@@ -159,6 +175,7 @@ export const EVENT_VERSIONS: Readonly<Record<EventType, number>> = {
   'follower.subscribed': 1,
   'follower.unsubscribed': 1,
   'message.received': 1,
+  'delivery.updated': 1,
   'component.ticket_late': 1,
 };
 
@@ -221,6 +238,10 @@ export const EVENT_MEANINGS: Readonly<Record<EventType, Text>> = {
   'message.received': {
     zh: '用户发来消息，或在会话中点击菜单、扫码、进入客服会话（messageType 为 event）。文字最多 2048 字，其余内容用 incomingMessageId 查询。',
     en: 'A person has written, or has tapped a menu, scanned a code or opened the conversation (`messageType` is `event`). Up to 2,048 characters; the rest is found by `incomingMessageId`.',
+  },
+  'delivery.updated': {
+    zh: '一条消息的状态发生变化（status）；同一用户的事件按顺序送达。',
+    en: 'The status of a message has changed. The events of one person come in their order.',
   },
   'component.ticket_late': {
     zh: '超过 30 分钟没有收到新的 ticket（仅 owner 可见）。',

@@ -133,9 +133,10 @@ export class ListReceiptsDto extends PageQueryDto {
   to?: Date;
 }
 
-export function toReceiptDto(receipt: Receipt): ReceiptDto {
+/** @param deliveryId of the message that it is about */
+export function toReceiptDto(receipt: Receipt, deliveryId: string | null): ReceiptDto {
   const { id, event, openid, templateId, msgid, status, errorCode, detail } = receipt;
-  const { occurredAt, receivedAt, deliveryId, payload } = receipt;
+  const { occurredAt, receivedAt, payload } = receipt;
   return {
     id,
     event,

@@ -55,10 +55,6 @@ export class Receipt {
   @Column({ name: 'occurred_at', type: 'datetime', precision: 3 })
   occurredAt: Date;
 
-  /** The delivery of ours that it is about; null until it was found. */
-  @Column({ name: 'delivery_id', type: 'varchar', length: 36, nullable: true })
-  deliveryId: string | null;
-
   /** The entry as it came. */
   @Column({ type: 'text', transformer: asJson })
   payload: object;

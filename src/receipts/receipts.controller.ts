@@ -27,6 +27,10 @@ export class ReceiptsController {
     @Query() query: ListReceiptsDto,
   ): Promise<ReceiptPageDto> {
     const { items, nextCursor } = await this.receipts.list(caller, appid, query);
-    return { items: items.map(toReceiptDto), nextCursor };
+    const deliveryIds = await this.receipts.findDeliveryIds(appid, items);
+    return {
+      items: items.map((item) => toReceiptDto(item, deliveryIds.get(item.msgid ?? '') ?? null)),
+      nextCursor,
+    };
   }
 }

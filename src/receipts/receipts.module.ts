@@ -4,7 +4,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccessModule } from '../access/access.module.js';
 import { AccountsModule } from '../accounts/accounts.module.js';
 import { EventsModule } from '../events/events.module.js';
-import { PeopleModule } from '../messages/people/people.module.js';
+import { MessagesModule } from '../messages/messages.module.js';
 import { PushesModule } from '../pushes/pushes.module.js';
 import { ReceiptConfig } from './receipt-config.entity.js';
 import { ReceiptConfigsController } from './receipt-configs.controller.js';
@@ -25,7 +25,7 @@ import { ReceiptsService } from './receipts.service.js';
     AccessModule,
     AccountsModule,
     EventsModule,
-    PeopleModule,
+    MessagesModule,
     PushesModule,
   ],
   controllers: [ReceiptConfigsController, ReceiptDoorController, ReceiptsController],

@@ -18,8 +18,8 @@ export interface ReceiptFilter {
 }
 
 const COLUMNS =
-  'received_at, id, appid, event, openid, template_id, msgid, status, error_code, detail, occurred_at, delivery_id, payload';
-const VALUES = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)';
+  'received_at, id, appid, event, openid, template_id, msgid, status, error_code, detail, occurred_at, payload';
+const VALUES = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
 /** A row has twelve parameters, and a statement of SQLite may have 32,766. */
 const INSERTED_AT_ONCE = 500;
 

@@ -20,6 +20,13 @@ import type { EventSubject } from '../events/event-types.js';
 import { EventsService, type NewEvent } from '../events/events.service.js';
 import type { Consent } from '../messages/people/ledger.js';
 import { PeopleService } from '../messages/people/people.service.js';
+import { DeliveryLedger } from '../messages/deliveries/delivery-ledger.js';
+import {
+  MessageResults,
+  notDelivered,
+  type Result,
+} from '../messages/deliveries/message-results.service.js';
+import { TemplatesService } from '../messages/templates/templates.service.js';
 import { type PushContext, PushHandlers } from '../pushes/push-handlers.js';
 import { LeasedSchedule } from '../queue/leased-schedule.js';
 import type { Receipt } from './receipt.entity.js';
@@ -60,6 +67,9 @@ export class ReceiptsService implements OnModuleInit {
     private readonly receipts: ReceiptsRepository,
     private readonly accounts: AccountsService,
     private readonly people: PeopleService,
+    private readonly results: MessageResults,
+    private readonly deliveries: DeliveryLedger,
+    private readonly templates: TemplatesService,
     private readonly events: EventsService,
     private readonly handlers: PushHandlers,
     private readonly schedule: LeasedSchedule,
@@ -113,6 +123,12 @@ export class ReceiptsService implements OnModuleInit {
     );
   }
 
+  /** The messages that receipts are about, by WeChat's numbers: one may have been known only after its receipt came. */
+  findDeliveryIds(appid: string, receipts: readonly Receipt[]): Promise<Map<string, string>> {
+    const msgids = receipts.flatMap(({ msgid }) => msgid ?? []);
+    return this.deliveries.findIdsByMsgids(appid, [...new Set(msgids)]);
+  }
+
   /** Deletes what is older than the days that receipts are kept. */
   async purge(): Promise<void> {
     const before = new Date(this.clock.now().getTime() - this.env.receiptRetentionDays * DAY_MS);
@@ -140,7 +156,6 @@ export class ReceiptsService implements OnModuleInit {
       event,
       openid,
       occurredAt,
-      deliveryId: null,
     }));
   }
 
@@ -174,10 +189,24 @@ export class ReceiptsService implements OnModuleInit {
     const known = await this.receipts.findIds(tx, repeated);
     const fresh = all.filter(({ id, appid }) => holders.has(appid) && !known.has(id));
     await this.receipts.insert(tx, fresh);
-    await this.people.noteConsents(tx, fresh.flatMap(toConsents));
+    await this.#noteConsents(tx, fresh.flatMap(toConsents));
+    await this.results.take(tx, fresh.flatMap(resultOf));
     await this.events.emitAll(
       tx,
       fresh.flatMap((receipt) => newsOf(receipt, holders.get(receipt.appid) ?? null)),
+    );
+  }
+
+  async #noteConsents(tx: Tx, consents: readonly Consent[]): Promise<void> {
+    if (consents.length === 0) return;
+    const appids = [...new Set(consents.map(({ appid }) => appid))];
+    const longTerm = await this.templates.findLongTerm(appids, tx);
+    await this.people.noteConsents(
+      tx,
+      consents.map((consent) => ({
+        ...consent,
+        isLongTerm: longTerm.has(`${consent.appid} ${consent.templateId}`),
+      })),
     );
   }
 }
@@ -194,6 +223,13 @@ function toConsents(receipt: Receipt): Consent[] {
   const changedIn = CHANGED_IN.get(event);
   if (!changedIn || templateId === null || status === null) return [];
   return [{ appid, openid, templateId, status, changedIn, occurredAt }];
+}
+
+/** What a receipt says of a message of ours. */
+function resultOf({ appid, openid, event, msgid, status, errorCode, detail }: Receipt): Result[] {
+  if (event !== 'subscribe_msg_sent_event') return [];
+  const failure = status === 'success' ? null : notDelivered(detail ?? errorCode ?? '');
+  return [{ appid, openid, kind: 'subscription_message', msgid, failure }];
 }
 
 /** What the marketing platform is told of a receipt. */

@@ -50,7 +50,6 @@ export class CreateReceipts1796169600000 implements MigrationInterface {
           text('error_code', 32, true),
           text('detail', 512, true),
           time('occurred_at'),
-          text('delivery_id', 36, true),
           largeText(runner, 'payload'),
         ],
         indices: [

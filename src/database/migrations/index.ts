@@ -9,6 +9,7 @@ import { CreateReceipts1796169600000 } from './1796169600000-create-receipts.js'
 import { CreateWebhooks1796256000000 } from './1796256000000-create-webhooks.js';
 import { CreatePeople1796342400000 } from './1796342400000-create-people.js';
 import { CreateMedia1796428800000 } from './1796428800000-create-media.js';
+import { CreateDeliveries1796515200000 } from './1796515200000-create-deliveries.js';
 
 /** In the order they run. A migration that has landed is never edited. */
 export const migrations = [
@@ -23,4 +24,5 @@ export const migrations = [
   CreateWebhooks1796256000000,
   CreatePeople1796342400000,
   CreateMedia1796428800000,
+  CreateDeliveries1796515200000,
 ];

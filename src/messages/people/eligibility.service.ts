@@ -3,18 +3,11 @@ import { Injectable } from '@nestjs/common';
 
 import { AccountScenes } from '../../accounts/account-scenes.js';
 import type { Account } from '../../accounts/account.entity.js';
+import type { SceneState } from '../../accounts/scenes.js';
 import { AppError } from '../../common/app-error.js';
 import type { Text } from '../../common/text.js';
+import type { MessageKindName } from '../kinds/message-kind.js';
 import { PeopleService, type Reach } from './people.service.js';
-
-/** What can be sent to a person. Each is a scene of the account. */
-export const MESSAGE_KINDS = [
-  'template_message',
-  'subscription_message',
-  'customer_service_message',
-  'broadcast',
-] as const;
-export type MessageKind = (typeof MESSAGE_KINDS)[number];
 
 /** Why somebody cannot be reached now. */
 export interface EligibilityReason {
@@ -24,6 +17,16 @@ export interface EligibilityReason {
   detail: Text;
   /** When it changes by itself; null where somebody has to do something. */
   changesAt: Date | null;
+}
+
+/** What somebody is to be sent. */
+export interface Wanted {
+  kind: MessageKindName;
+  openid: string;
+  /** Of a subscription message. */
+  templateId?: string | null;
+  /** How many messages; default one. */
+  count?: number;
 }
 
 export interface Eligibility {
@@ -45,24 +48,21 @@ export class EligibilityService {
    * What we know not to work is told; what we do not know is left to WeChat. Nobody may have told us of an old follower,
    * but without a consent or a window that we have seen, there is none.
    *
-   * @param templateId of a subscription message
-   * @param count messages that are to be sent
+   * @param state of the kind's scene, where the caller has it already
    * @throws AppError `kind_not_supported` for what the account's sort never sends
    */
   async check(
     account: Account,
-    kind: MessageKind,
-    openid: string,
-    templateId?: string,
-    count = 1,
+    { kind, openid, templateId, count = 1 }: Wanted,
+    state?: SceneState,
   ): Promise<Eligibility> {
     const { appid, accountType } = account;
-    const state = await this.scenes.stateOf(account, kind);
-    if (state.reasons.some(({ code }) => code === 'kind_not_supported'))
+    const scene = state ?? (await this.scenes.stateOf(account, kind));
+    if (scene.reasons.some(({ code }) => code === 'kind_not_supported'))
       throw new AppError('kind_not_supported');
     const reach = await this.people.findReach(appid, openid);
     const reasons: EligibilityReason[] = [
-      ...state.reasons.map(({ code, detail, until }) => ({ code, detail, changesAt: until })),
+      ...scene.reasons.map(({ code, detail, until }) => ({ code, detail, changesAt: until })),
       ...suppressionsOf(reach, accountType).map(toReason),
     ];
     const isReply = kind === 'customer_service_message';

@@ -65,6 +65,17 @@ export class GrantsRepository {
       .execute();
   }
 
+  /** What people have consented to before, and not used up, is good for any number of messages. */
+  async makeLongTerm(tx: Tx, appid: string, templateIds: readonly string[]): Promise<void> {
+    await tx
+      .createQueryBuilder()
+      .update(SubscriptionGrant)
+      .set({ isLongTerm: true })
+      .where({ appid, templateId: In([...templateIds]), isLongTerm: false })
+      .andWhere('balance > 0')
+      .execute();
+  }
+
   /** Deletes grants of the account. @returns how many; none is left once it is less than `limit` */
   async eraseAccount(tx: Tx, appid: string, limit: number): Promise<number> {
     const rows = await tx.find(SubscriptionGrant, {

@@ -135,6 +135,9 @@ export class PeopleController {
     @CurrentLang() lang: Lang,
   ): Promise<EligibilityDto> {
     const account = await this.accounts.get(caller, appid);
-    return toEligibilityDto(await this.eligibility.check(account, kind, openid, templateId), lang);
+    return toEligibilityDto(
+      await this.eligibility.check(account, { kind, openid, templateId }),
+      lang,
+    );
   }
 }

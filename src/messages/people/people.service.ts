@@ -217,6 +217,11 @@ export class PeopleService implements OnModuleInit {
     });
   }
 
+  /** WeChat has told that these are long-term templates: a consent that was counted as one is good for any number. */
+  async noteLongTerm(tx: Tx, appid: string, templateIds: readonly string[]): Promise<void> {
+    if (templateIds.length > 0) await this.grants.makeLongTerm(tx, appid, templateIds);
+  }
+
   /**
    * Takes in what a person has done, and opens the window that it gives.
    *

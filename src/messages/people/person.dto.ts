@@ -5,7 +5,8 @@ import { IsBoolean, IsIn, IsOptional, IsString, Length, ValidateIf } from 'class
 
 import { PageQueryDto } from '../../common/paging.js';
 import { inLang, type Lang } from '../../common/text.js';
-import { type Eligibility, MESSAGE_KINDS, type MessageKind } from './eligibility.service.js';
+import { MESSAGE_KINDS, type MessageKindName } from '../kinds/message-kind.js';
+import type { Eligibility } from './eligibility.service.js';
 import { leftOf, type PersonProfile } from './people.service.js';
 
 const OPENID = 'oFixtureOpenId0000000000001';
@@ -179,7 +180,7 @@ export class EligibilityQueryDto {
 
   @ApiProperty({ enum: MESSAGE_KINDS, example: 'customer_service_message' })
   @IsIn(MESSAGE_KINDS)
-  kind: MessageKind;
+  kind: MessageKindName;
 
   // Without an example, which Swagger UI would send.
   @ApiPropertyOptional({

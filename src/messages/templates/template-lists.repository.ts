@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 
+import { In } from 'typeorm';
+
 import { Database, toSqlTime, type Tx } from '../../database/database.js';
 import { type Template, type TemplateKind, TemplateList } from './template-list.entity.js';
 
@@ -9,6 +11,11 @@ export class TemplateListsRepository {
 
   find(appid: string, kind: TemplateKind): Promise<TemplateList | null> {
     return this.db.read.findOneBy(TemplateList, { appid, kind });
+  }
+
+  /** What is kept of the accounts' subscription templates. */
+  findSubscriptionLists(appids: readonly string[], on: Tx): Promise<TemplateList[]> {
+    return on.findBy(TemplateList, { appid: In([...appids]), kind: 'subscription_message' });
   }
 
   /** Begins a list that has not been read yet. */

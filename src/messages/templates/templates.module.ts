@@ -5,6 +5,7 @@ import { AccessModule } from '../../access/access.module.js';
 import { AccountsModule } from '../../accounts/accounts.module.js';
 import { SendConfigModule } from '../../send-config/send-config.module.js';
 import { TokensModule } from '../../tokens/tokens.module.js';
+import { PeopleModule } from '../people/people.module.js';
 import { TemplateList } from './template-list.entity.js';
 import { TemplateListsRepository } from './template-lists.repository.js';
 import { TemplateReader } from './template-reader.js';
@@ -17,6 +18,7 @@ import { TemplatesService } from './templates.service.js';
     TypeOrmModule.forFeature([TemplateList]),
     AccessModule,
     AccountsModule,
+    PeopleModule,
     SendConfigModule,
     TokensModule,
   ],

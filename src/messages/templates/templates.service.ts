@@ -7,8 +7,9 @@ import { AppError } from '../../common/app-error.js';
 import { Clock } from '../../common/clock.js';
 import { errorFields, Logger } from '../../common/logger.js';
 import { AccountData } from '../../database/account-data.js';
-import { Database } from '../../database/database.js';
+import { Database, type Tx } from '../../database/database.js';
 import { SharedMutex } from '../../queue/shared-mutex.js';
+import { PeopleService } from '../people/people.service.js';
 import type { Template, TemplateKind, TemplateList } from './template-list.entity.js';
 import { TemplateListsRepository } from './template-lists.repository.js';
 import { isPassing, TemplateReader } from './template-reader.js';
@@ -44,6 +45,7 @@ export class TemplatesService implements OnModuleInit {
     private readonly db: Database,
     private readonly lists: TemplateListsRepository,
     private readonly reader: TemplateReader,
+    private readonly people: PeopleService,
     private readonly accounts: AccountsService,
     private readonly turns: SharedMutex,
     private readonly accountData: AccountData,
@@ -101,6 +103,16 @@ export class TemplatesService implements OnModuleInit {
     return null;
   }
 
+  /** The long-term ones among the accounts' subscription templates, as far as they are kept, as `appid templateId`. */
+  async findLongTerm(appids: readonly string[], tx: Tx): Promise<ReadonlySet<string>> {
+    const lists = await this.lists.findSubscriptionLists(appids, tx);
+    return new Set(
+      lists.flatMap(({ appid, templates }) =>
+        longTermOf(templates ?? []).map((templateId) => `${appid} ${templateId}`),
+      ),
+    );
+  }
+
   /** WeChat has called a template wrong: what is kept is read again at the next look. */
   async forget(appid: string, kind: TemplateKind): Promise<void> {
     await this.db.write((tx) => this.lists.doubt(tx, appid, kind));
@@ -132,9 +144,10 @@ export class TemplatesService implements OnModuleInit {
       return { list: await this.lists.find(appid, kind), failure: null };
     try {
       const templates = await this.reader.read(appid, kind);
-      await this.db.write((tx) =>
-        this.lists.keep(tx, { appid, kind }, templates, this.clock.now()),
-      );
+      await this.db.write(async (tx) => {
+        await this.lists.keep(tx, { appid, kind }, templates, this.clock.now());
+        await this.people.noteLongTerm(tx, appid, longTermOf(templates));
+      });
       return { list: await this.lists.find(appid, kind), failure: null };
     } catch (error) {
       if (!isPassing(error)) throw error;
@@ -167,6 +180,12 @@ export class TemplatesService implements OnModuleInit {
     const waitMs = ASKED_EVERY_MS - (list ? this.#ageOf(list.askedAt) : 0);
     return new AppError('templates_unavailable', [], Math.max(1, Math.ceil(waitMs / 1000)));
   }
+}
+
+function longTermOf(templates: readonly Template[]): string[] {
+  return templates.flatMap((template) =>
+    'consent' in template && template.consent === 'long_term' ? [template.templateId] : [],
+  );
 }
 
 /** Whether WeChat has answered when it was last asked. */

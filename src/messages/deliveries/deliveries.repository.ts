@@ -1,0 +1,224 @@
+import { Injectable } from '@nestjs/common';
+import { Brackets, In, IsNull, LessThan, LessThanOrEqual, Not } from 'typeorm';
+
+import type { Position } from '../../common/paging.js';
+import { Database, type Tx } from '../../database/database.js';
+import { deletePage } from '../../database/delete-page.js';
+import { Delivery, type DeliveryStatus, type MessageKindName } from './delivery.entity.js';
+
+export interface DeliveryFilter {
+  status?: DeliveryStatus;
+  kind?: MessageKindName;
+  openid?: string;
+  userId?: string;
+  /** Created from this moment on. */
+  from?: Date;
+  /** Created before this moment. */
+  to?: Date;
+}
+
+/** What is new about a delivery once it is inserted: the times of its lease are the database's. */
+export type NewDelivery = Omit<Delivery, 'leaseUntil' | 'firstSentAt'>;
+
+/** Whom a delivery belongs to while it is sent. */
+export type Held = Pick<Delivery, 'id' | 'epoch'>;
+
+@Injectable()
+export class DeliveriesRepository {
+  constructor(private readonly db: Database) {}
+
+  find(id: string, on: Tx = this.db.read): Promise<Delivery | null> {
+    return on.findOneBy(Delivery, { id });
+  }
+
+  /** As it is, and nobody else changes it until the transaction ends. */
+  findForUpdate(tx: Tx, id: string): Promise<Delivery | null> {
+    return tx.findOne(Delivery, { where: { id }, ...this.db.currentRead(tx) });
+  }
+
+  /** @param leaseMs where it is to be sent at once */
+  async insert(tx: Tx, row: NewDelivery, leaseMs: number | null): Promise<void> {
+    await tx
+      .createQueryBuilder()
+      .insert()
+      .into(Delivery)
+      .values({
+        ...row,
+        leaseUntil: leaseMs === null ? null : () => this.db.nowSql(leaseMs),
+        firstSentAt: leaseMs === null ? null : () => this.db.nowSql(),
+      })
+      .updateEntity(false)
+      .execute();
+  }
+
+  /** Adds one that waits for its first try. @returns false when one of its id is there already */
+  async insertOnce(tx: Tx, row: NewDelivery): Promise<boolean> {
+    if (await tx.findOne(Delivery, { select: { id: true }, where: { id: row.id } })) return false;
+    await tx.insert(Delivery, { ...row, leaseUntil: null, firstSentAt: null });
+    return true;
+  }
+
+  /**
+   * Takes up one that waits, or whose holder has died, by compare-and-set.
+   *
+   * @returns null when it is another's, or done
+   */
+  async takeUp(seen: Delivery, leaseMs: number): Promise<Delivery | null> {
+    const { affected } = await this.db.write((tx) =>
+      tx
+        .createQueryBuilder()
+        .update(Delivery)
+        .set({
+          status: 'sending',
+          epoch: seen.epoch + 1,
+          attempts: seen.attempts + 1,
+          leaseUntil: () => this.db.nowSql(leaseMs),
+          firstSentAt: () => `COALESCE(first_sent_at, ${this.db.nowSql()})`,
+        })
+        .where({ id: seen.id, epoch: seen.epoch, status: In(['pending', 'sending']) })
+        .andWhere(`(lease_until IS NULL OR lease_until < ${this.db.nowSql()})`)
+        .execute(),
+    );
+    return affected === 1 ? this.find(seen.id) : null;
+  }
+
+  /** @returns whether it is still this holder's */
+  async update(
+    tx: Tx,
+    { id, epoch }: Held,
+    values: Partial<Omit<Delivery, 'id' | 'epoch'>>,
+  ): Promise<boolean> {
+    const { affected } = await tx.update(Delivery, { id, epoch, status: 'sending' }, values);
+    return affected === 1;
+  }
+
+  /** Lengthens the time for which it belongs to its holder. */
+  async renew({ id, epoch }: Held, leaseMs: number): Promise<void> {
+    await this.db.write((tx) =>
+      tx
+        .createQueryBuilder()
+        .update(Delivery)
+        .set({ leaseUntil: () => this.db.nowSql(leaseMs) })
+        .where({ id, epoch, status: 'sending' })
+        .execute(),
+    );
+  }
+
+  /** Writes down what became of one that nobody holds. @returns whether its status was one of these */
+  async finish(
+    tx: Tx,
+    id: string,
+    from: readonly DeliveryStatus[],
+    values: Partial<Delivery>,
+  ): Promise<boolean> {
+    const { affected } = await tx.update(Delivery, { id, status: In([...from]) }, values);
+    return affected === 1;
+  }
+
+  /** Those whose holder has not come to an end with them in its time. */
+  findAbandoned(limit: number): Promise<Pick<Delivery, 'id' | 'appid'>[]> {
+    return this.db.read
+      .createQueryBuilder(Delivery, 'delivery')
+      .select(['delivery.id', 'delivery.appid'])
+      .where("delivery.status = 'sending'")
+      .andWhere(`delivery.lease_until < ${this.db.nowSql()}`)
+      .take(limit)
+      .getMany();
+  }
+
+  /** By the database's clock, how long ago sending first began. */
+  async sentForMs({ firstSentAt }: Pick<Delivery, 'firstSentAt'>): Promise<number> {
+    if (!firstSentAt) return 0;
+    return (await this.db.now()).getTime() - firstSentAt.getTime();
+  }
+
+  /**
+   * Those to the person that a result without a number of ours may be about.
+   *
+   * @returns three at the most: more than one is too many to tell which
+   */
+  findCandidates(
+    tx: Tx,
+    about: { appid: string; openid: string; kind: MessageKindName; since: Date },
+    statuses: readonly DeliveryStatus[],
+  ): Promise<Delivery[]> {
+    const { appid, openid, kind, since } = about;
+    return tx
+      .createQueryBuilder(Delivery, 'delivery')
+      .where({ appid, openid, kind, status: In([...statuses]) })
+      .andWhere('delivery.createdAt >= :since', { since })
+      .take(3)
+      .getMany();
+  }
+
+  findByMsgid(tx: Tx, appid: string, msgid: string): Promise<Delivery | null> {
+    return tx.findOneBy(Delivery, { appid, msgid });
+  }
+
+  /** The deliveries of these numbers, by number. */
+  async findIdsByMsgids(appid: string, msgids: readonly string[]): Promise<Map<string, string>> {
+    if (msgids.length === 0) return new Map();
+    const rows = await this.db.read.find(Delivery, {
+      select: { id: true, msgid: true },
+      where: { appid, msgid: In([...msgids]) },
+    });
+    return new Map(rows.map(({ msgid, id }) => [msgid ?? '', id]));
+  }
+
+  /** Those whose result is overdue. */
+  findOverdue(now: Date, limit: number): Promise<Delivery[]> {
+    return this.db.read.find(Delivery, {
+      where: { resultDueAt: LessThanOrEqual(now) },
+      take: limit,
+    });
+  }
+
+  /** Results are no longer waited for. Those that a result has reached meanwhile are left alone. */
+  async endWaiting(tx: Tx, rows: readonly Delivery[], finishedAt: Date): Promise<void> {
+    const where = { id: In(rows.map(({ id }) => id)), resultDueAt: Not(IsNull()) };
+    await tx.update(Delivery, where, { resultDueAt: null, finishedAt });
+  }
+
+  /** The newest first; one more than `limit`, to tell whether another page follows. */
+  findPage(
+    appid: string,
+    { from, to, ...filter }: DeliveryFilter,
+    limit: number,
+    after: Position | null,
+  ): Promise<Delivery[]> {
+    const query = this.db.read.createQueryBuilder(Delivery, 'delivery').where({ appid });
+    for (const [column, value] of Object.entries(filter))
+      if (value !== undefined) query.andWhere({ [column]: value });
+    if (from) query.andWhere('delivery.createdAt >= :from', { from });
+    if (to) query.andWhere('delivery.createdAt < :to', { to });
+    if (after) query.andWhere(comesAfter(after));
+    return query
+      .orderBy('delivery.createdAt', 'DESC')
+      .addOrderBy('delivery.id', 'DESC')
+      .take(limit + 1)
+      .getMany();
+  }
+
+  /** Deletes the oldest of those that are done and were created before the moment. @returns how many */
+  deleteBefore(moment: Date, limit: number): Promise<number> {
+    const createdAt = LessThan(moment);
+    const where = { createdAt, finishedAt: Not(IsNull()) };
+    return this.db.write((tx) => deletePage(tx, Delivery, where, limit));
+  }
+
+  eraseAccount(tx: Tx, appid: string, limit: number): Promise<number> {
+    return deletePage(tx, Delivery, { appid }, limit);
+  }
+
+  erasePerson(tx: Tx, appid: string, openid: string, limit: number): Promise<number> {
+    return deletePage(tx, Delivery, { appid, openid }, limit);
+  }
+}
+
+function comesAfter({ at, id }: Position): Brackets {
+  return new Brackets((where) =>
+    where
+      .where('delivery.createdAt < :at', { at })
+      .orWhere('delivery.createdAt = :at AND delivery.id < :id', { at, id }),
+  );
+}

@@ -1,0 +1,308 @@
+import {
+  type EventPush,
+  readTemplateResult,
+  TEMPLATE_RESULT_EVENT,
+  type TemplateResult,
+} from '@app/wechat';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+
+import { AccountsService } from '../../accounts/accounts.service.js';
+import { Clock } from '../../common/clock.js';
+import { errorFields, Logger } from '../../common/logger.js';
+import type { Text } from '../../common/text.js';
+import { AccountData } from '../../database/account-data.js';
+import { Database, type Tx } from '../../database/database.js';
+import { GroupCommit } from '../../database/group-commit.js';
+import { isStorageAway } from '../../database/storage-away.js';
+import { type PushContext, PushHandlers } from '../../pushes/push-handlers.js';
+import { LeasedSchedule } from '../../queue/leased-schedule.js';
+import { PeopleService } from '../people/people.service.js';
+import { DeliveriesRepository } from './deliveries.repository.js';
+import { DeliveryLedger } from './delivery-ledger.js';
+import type {
+  Delivery,
+  DeliveryFailure,
+  MessageKindName,
+  MessageResult,
+} from './delivery.entity.js';
+import { MessageResultsRepository } from './message-results.repository.js';
+
+/** WeChat's word about a message. */
+export interface Result {
+  appid: string;
+  openid: string;
+  kind: MessageKindName;
+  /** Null where WeChat names none. */
+  msgid: string | null;
+  /** Null: it was delivered. */
+  failure: DeliveryFailure | null;
+}
+
+const GROUP = {
+  maxItems: 200,
+  maxBytes: 1024 * 1024,
+  maxWaitingItems: 5_000,
+  maxWaitingBytes: 8 * 1024 * 1024,
+  // Nobody waits for these. What is given up is tried again by the ledger.
+  withinMs: 30_000,
+};
+const RESULT_BYTES = 300;
+const PURGE_SECONDS = 3_600;
+const PAGE = 1_000;
+const DAY_MS = 86_400_000;
+/** A result that no message is known for by then is of one that was not ours. */
+const KEPT_DAYS = 8;
+/** A message that a result without a number may be about is not older. */
+const CANDIDATE_MS = DAY_MS;
+
+/** What WeChat tells of messages after it has taken them, brought together with what was sent, in whatever order. */
+@Injectable()
+export class MessageResults implements OnModuleInit {
+  readonly #results: GroupCommit<Result, Error | null>;
+
+  constructor(
+    private readonly db: Database,
+    private readonly results: MessageResultsRepository,
+    private readonly deliveries: DeliveriesRepository,
+    private readonly ledger: DeliveryLedger,
+    private readonly people: PeopleService,
+    private readonly accounts: AccountsService,
+    private readonly handlers: PushHandlers,
+    private readonly schedule: LeasedSchedule,
+    private readonly accountData: AccountData,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {
+    this.#results = new GroupCommit({
+      ...GROUP,
+      inFlight: 1,
+      commit: (group) => this.#takeGroup(group),
+      weigh: () => RESULT_BYTES,
+    });
+  }
+
+  onModuleInit(): void {
+    this.accountData.register({
+      table: 'message_result',
+      isHistory: true,
+      erase: (tx, appid, limit) => this.results.eraseAccount(tx, appid, limit),
+      erasePerson: async (appid, openid) => {
+        const page = (): Promise<number> =>
+          this.db.write((tx) => this.results.erasePerson(tx, appid, openid, PAGE));
+        while ((await page()) === PAGE);
+      },
+    });
+    this.handlers.registerEvents([TEMPLATE_RESULT_EVENT], (push, context) =>
+      this.#receive(push, context),
+    );
+    this.schedule.every('purge-message-results', PURGE_SECONDS, () => this.purge());
+  }
+
+  /** Takes results in, in the transaction of whoever was told. One that comes again changes nothing. */
+  async take(tx: Tx, results: readonly Result[]): Promise<void> {
+    // In one order for everybody: two that take the same ones never wait for each other.
+    const sorted = results.toSorted((a, b) => (numberOf(a) < numberOf(b) ? -1 : 1));
+    for (const result of sorted) await this.#take(tx, result);
+  }
+
+  /**
+   * Notes by which number WeChat knows a message that it has just taken.
+   *
+   * @returns what WeChat has said of it already; null when it has said nothing yet
+   */
+  async meet(tx: Tx, delivery: Delivery, msgid: string): Promise<MessageResult | null> {
+    const { id, appid, kind, openid } = delivery;
+    const row = await this.results.meet(tx, this.#newRow({ appid, msgid, kind, openid }));
+    if (row.deliveryId === null) await this.results.update(tx, row, { deliveryId: id });
+    return row.outcome === null ? null : row;
+  }
+
+  /**
+   * What WeChat has said of a message whose answer was lost: of all that it has told of the person since, the only result
+   * that belongs to no other message.
+   */
+  async adopt(tx: Tx, delivery: Delivery): Promise<MessageResult | null> {
+    const { id, appid, kind, openid, createdAt } = delivery;
+    if (openid === null) return null;
+    const found = await this.results.findUnmatched(tx, { appid, openid, kind, since: createdAt });
+    const [only] = found;
+    if (!only || found.length > 1) return null;
+    await this.results.update(tx, only, { deliveryId: id });
+    return only;
+  }
+
+  async purge(): Promise<void> {
+    const before = new Date(this.clock.now().getTime() - KEPT_DAYS * DAY_MS);
+    while ((await this.results.deleteBefore(before, PAGE)) === PAGE);
+  }
+
+  async #receive({ fromUserName, fields }: EventPush, { account }: PushContext): Promise<void> {
+    const result = readTemplateResult(fields);
+    const failure = await this.#results.add({
+      appid: account,
+      openid: fromUserName,
+      kind: 'template_message',
+      msgid: result.msgid,
+      failure: failureOf(result),
+    });
+    if (failure) throw failure;
+  }
+
+  /** All in one transaction. When that fails, each alone: what is wrong with one must not cost the others. */
+  async #takeGroup(group: readonly Result[]): Promise<(Error | null)[]> {
+    try {
+      await this.db.write((tx) => this.take(tx, group));
+      return group.map(() => null);
+    } catch (error) {
+      if (group.length === 1 || isStorageAway(error)) throw error;
+      this.logger.warn('message_result.group_failed', {
+        results: group.length,
+        ...errorFields(error),
+      });
+    }
+    const outcomes: (Error | null)[] = [];
+    for (const one of group)
+      outcomes.push(
+        await this.db
+          .write((tx) => this.take(tx, [one]))
+          .then(() => null)
+          .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error)))),
+      );
+    return outcomes;
+  }
+
+  async #take(tx: Tx, result: Result): Promise<void> {
+    const { appid, openid, kind, msgid, failure } = result;
+    if (msgid === null) return this.#takeNumberless(tx, result);
+    const outcome = failure ? 'failed' : 'delivered';
+    const row = await this.results.meet(tx, this.#newRow({ appid, msgid, kind, openid }));
+    if (row.outcome === 'delivered' || row.outcome === outcome) return;
+    const delivery =
+      (row.deliveryId !== null && (await this.deliveries.findForUpdate(tx, row.deliveryId))) ||
+      (await this.deliveries.findByMsgid(tx, appid, msgid)) ||
+      (await this.#onlyUnknown(tx, result));
+    await this.results.update(tx, row, {
+      outcome,
+      failure,
+      openid,
+      ...(delivery && { deliveryId: delivery.id }),
+    });
+    if (delivery) await this.#finish(tx, Object.assign(delivery, { msgid }), failure);
+  }
+
+  /** WeChat now and then names no message: then it is about the only one to the person that is waiting for its result. */
+  async #takeNumberless(tx: Tx, result: Result): Promise<void> {
+    const found = await this.#candidates(tx, result);
+    const waiting = found.filter(
+      ({ status, finishedAt }) => status !== 'accepted' || finishedAt === null,
+    );
+    const [only] = waiting;
+    if (only && waiting.length === 1 && only.status !== 'sending')
+      await this.#finish(tx, only, result.failure);
+  }
+
+  /** While others to the person are under way, it may be about one of them: they will tell. */
+  async #onlyUnknown(tx: Tx, result: Result): Promise<Delivery | null> {
+    const found = (await this.#candidates(tx, result)).filter(({ msgid }) => msgid === null);
+    const [only] = found;
+    return only?.status === 'unknown' && found.length === 1 ? only : null;
+  }
+
+  #candidates(tx: Tx, { appid, openid, kind }: Result): Promise<Delivery[]> {
+    const since = new Date(this.clock.now().getTime() - CANDIDATE_MS);
+    const about = { appid, openid, kind, since };
+    return this.deliveries.findCandidates(tx, about, ['sending', 'accepted', 'unknown']);
+  }
+
+  async #finish(tx: Tx, delivery: Delivery, failure: DeliveryFailure | null): Promise<void> {
+    const now = this.clock.now();
+    const values = {
+      status: failure ? ('failed' as const) : ('delivered' as const),
+      msgid: delivery.msgid,
+      failure,
+      acceptedAt: delivery.acceptedAt ?? now,
+      resultDueAt: null,
+      finishedAt: now,
+    };
+    const isFinished = await this.deliveries.finish(
+      tx,
+      delivery.id,
+      ['accepted', 'unknown', ...(failure ? [] : (['failed'] as const))],
+      values,
+    );
+    if (!isFinished) return;
+    const { appid, openid, templateId } = delivery;
+    if (openid !== null && failure?.reason === 'user_blocked')
+      await this.people.noteRefusal(tx, appid, openid, 'user_blocked', templateId ?? undefined);
+    if (openid !== null && !failure) await this.people.noteReached(tx, appid, openid);
+    const account = await this.accounts.find(appid, tx);
+    if (account) await this.ledger.tell(tx, account, Object.assign(delivery, values));
+  }
+
+  #newRow(about: Pick<MessageResult, 'appid' | 'msgid' | 'kind' | 'openid'>): MessageResult {
+    return {
+      ...about,
+      deliveryId: null,
+      outcome: null,
+      failure: null,
+      createdAt: this.clock.now(),
+    };
+  }
+}
+
+function numberOf({ appid, msgid }: Result): string {
+  return `${appid} ${msgid ?? ''}`;
+}
+
+const FAILURES: Readonly<
+  Record<Exclude<TemplateResult['outcome'], 'delivered'>, Omit<DeliveryFailure, 'errcode'>>
+> = {
+  user_blocked: failed(
+    'user_blocked',
+    false,
+    '该用户拒收该账号的消息，消息没有送达。请改用其他渠道。',
+    'The person refuses messages of the account and it did not arrive. Use another channel.',
+  ),
+  throttled: failed(
+    'user_throttled',
+    true,
+    '微信认为向该用户发送过于频繁，消息没有送达。请数小时后再发。',
+    'WeChat found that the person got too many messages and did not deliver it. Send again in some hours.',
+  ),
+  failed: failed(
+    'not_delivered',
+    true,
+    '微信接收后没有送达。可以重新发送一次；如反复出现，请检查内容是否被拦截。',
+    'WeChat took the message and did not deliver it. Send it once more; if that keeps happening, see whether its content is intercepted.',
+  ),
+};
+
+function failed(
+  reason: string,
+  retryable: boolean,
+  zh: string,
+  en: string,
+): Omit<DeliveryFailure, 'errcode'> {
+  return { reason, retryable, detail: { zh, en } };
+}
+
+function failureOf({ outcome, status }: TemplateResult): DeliveryFailure | null {
+  return outcome === 'delivered'
+    ? null
+    : withWords({ ...FAILURES[outcome], errcode: null }, status);
+}
+
+/** What became of a subscription message that did not arrive, in WeChat's words. */
+export function notDelivered(words: string): DeliveryFailure {
+  return withWords({ ...FAILURES.failed, errcode: null }, words);
+}
+
+function withWords(failure: DeliveryFailure, words: string): DeliveryFailure {
+  const said = words.trim().slice(0, 128);
+  if (said === '') return failure;
+  const detail: Text = {
+    zh: `${failure.detail.zh}（${said}）`,
+    en: `${failure.detail.en} (${said})`,
+  };
+  return { ...failure, detail };
+}

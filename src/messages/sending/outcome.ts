@@ -1,0 +1,141 @@
+import { REACTIONS, WechatApiError, WechatUnavailableError } from '@app/wechat';
+
+import { AppError, PROBLEMS } from '../../common/app-error.js';
+import type { Text } from '../../common/text.js';
+import type { DeliveryFailure } from '../deliveries/delivery.entity.js';
+import type { MessageKind } from '../kinds/message-kind.js';
+
+/** What a try has come to. */
+export type Outcome =
+  | { type: 'accepted'; msgid: string | null }
+  /** WeChat refused, or it was never reached. */
+  | { type: 'failed'; failure: DeliveryFailure }
+  /** WeChat may have sent it. */
+  | { type: 'unknown'; failure: DeliveryFailure }
+  /** Not sent so far, or harmless to send again. */
+  | { type: 'retry'; afterMs: number; failure: DeliveryFailure };
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60_000;
+/** After each try that may be followed by another one at once. */
+const SOON_MS = [1 * SECOND_MS, 3 * SECOND_MS, 10 * SECOND_MS];
+
+/**
+ * What follows from an error of sending, by the class of WeChat's refusal and by what the kind promises.
+ *
+ * | what came | a kind with a de-duplication id | a kind without |
+ * |---|---|---|
+ * | never reached WeChat, busy for this person | again within seconds | the same |
+ * | -1 | again within seconds | failed, retryable |
+ * | the answer was lost, a code that nobody knows | again within seconds, then unknown | unknown |
+ * | too many this minute | once more after a minute | the same |
+ * | any other refusal | failed | failed |
+ *
+ * @param attempts how often sending has begun, with this try
+ * @throws the error itself where it is a fault of ours
+ */
+export function outcomeOf(
+  error: unknown,
+  kind: Pick<MessageKind, 'path' | 'isRepeatable'>,
+  attempts: number,
+): Outcome {
+  if (error instanceof WechatUnavailableError) {
+    const isLost = error.maybeApplied && error.path === kind.path;
+    if (!isLost) return soonOr('failed', unreached(), attempts);
+    return kind.isRepeatable ? soonOr('unknown', lost(), attempts) : unknown(lost());
+  }
+  if (error instanceof WechatApiError) return refused(error, kind, attempts);
+  if (error instanceof AppError) return { type: 'failed', failure: refusedByUs(error) };
+  throw error;
+}
+
+/** The process that sent it has died before it could say what came of it. */
+export function lostWithItsProcess(): Outcome {
+  return unknown(lost());
+}
+
+function refused(
+  error: WechatApiError,
+  kind: Pick<MessageKind, 'path' | 'isRepeatable'>,
+  attempts: number,
+): Outcome {
+  const failure = refusedByWechat(error);
+  switch (error.errorClass) {
+    case 'transient':
+      return kind.isRepeatable || error.path !== kind.path
+        ? soonOr('failed', failure, attempts)
+        : { type: 'failed', failure };
+    case 'unknown':
+      if (kind.isRepeatable) return soonOr('failed', failure, attempts);
+      return error.path === kind.path ? unknown(failure) : { type: 'failed', failure };
+    case 'user_busy':
+      return soonOr('failed', failure, attempts, 3 * SECOND_MS);
+    case 'rate_minute':
+      return attempts === 1
+        ? { type: 'retry', afterMs: MINUTE_MS, failure }
+        : { type: 'failed', failure };
+    default:
+      return { type: 'failed', failure };
+  }
+}
+
+function soonOr(
+  end: 'failed' | 'unknown',
+  failure: DeliveryFailure,
+  attempts: number,
+  leastMs = 0,
+): Outcome {
+  const afterMs = SOON_MS[attempts - 1];
+  return afterMs === undefined
+    ? { type: end, failure }
+    : { type: 'retry', afterMs: Math.max(afterMs, leastMs), failure };
+}
+
+function unknown(failure: DeliveryFailure): Outcome {
+  return { type: 'unknown', failure: { ...failure, retryable: false } };
+}
+
+const LOST: Text = {
+  zh: '微信的应答丢失，消息可能已经送达。为避免重复，不会自动重发；请核实后再决定是否重新发送。',
+  en: "WeChat's answer was lost and the message may have arrived. It is not sent again by itself, which could double it: find out before you do.",
+};
+
+function lost(): DeliveryFailure {
+  return { reason: 'answer_lost', errcode: null, detail: LOST, retryable: false };
+}
+
+function unreached(): DeliveryFailure {
+  return {
+    reason: 'wechat_unavailable',
+    errcode: null,
+    detail: {
+      zh: '无法连接微信，消息没有发出。请稍后重新发送；如持续失败，请检查服务器到 api.weixin.qq.com 的网络。',
+      en: 'WeChat could not be reached and nothing was sent. Send it again later; if it keeps failing, check the network to api.weixin.qq.com.',
+    },
+    retryable: true,
+  };
+}
+
+/** WeChat's words are kept: they name the field, the address or the limit. */
+export function refusedByWechat(error: WechatApiError): DeliveryFailure {
+  const { errcode, errmsg, errorClass, advice } = error;
+  const words = errmsg === '' ? `${errcode}` : `${errcode} ${errmsg}`;
+  return {
+    reason: errorClass,
+    errcode,
+    detail: { zh: `${advice.zh}（${words}）`, en: `${advice.en} (${words})` },
+    retryable: REACTIONS[errorClass].retry !== 'no',
+  };
+}
+
+/** There is no token, or a medium cannot go out. */
+function refusedByUs(error: AppError): DeliveryFailure {
+  const [field] = error.fields;
+  const { detail, status } = PROBLEMS[error.code];
+  return {
+    reason: error.code,
+    errcode: null,
+    detail: field?.detail ?? detail,
+    retryable: status >= 500,
+  };
+}
