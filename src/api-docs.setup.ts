@@ -2,6 +2,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 
 import { NO_IDEMPOTENCY } from './common/route-config.js';
+import { webhookDocs } from './events/webhooks/webhook-docs.js';
 
 type Operation = NonNullable<OpenAPIObject['paths'][string]['post']>;
 type Parameter = NonNullable<Operation['parameters']>[number];
@@ -36,6 +37,7 @@ export function createApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .setTitle('wechat-channel')
     .setDescription(DESCRIPTION)
     .setVersion('1')
+    .setOpenAPIVersion('3.1.0')
     .addTag('第三方平台 Component')
     .addTag('授权 Authorizations')
     .addTag('账号 Accounts')
@@ -53,7 +55,7 @@ export function createApiDocument(app: NestFastifyApplication): OpenAPIObject {
     if (!post || !path.startsWith('/api/v1/') || NO_IDEMPOTENCY in post) continue;
     post.parameters = [...(post.parameters ?? []), IDEMPOTENCY_KEY];
   }
-  return document;
+  return { ...document, webhooks: webhookDocs() };
 }
 
 /** Swagger UI at `/docs`, the document at `/docs-json`. */

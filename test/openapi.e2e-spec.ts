@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
+import { EVENT_TYPES } from '../src/events/event-types.js';
 import { startApp, type TestApp } from './app.js';
 
 const FILE = join(import.meta.dirname, 'openapi.json');
@@ -15,6 +16,16 @@ interface Operation {
 
 let app: TestApp;
 let served: {
+  webhooks: Record<
+    string,
+    {
+      post: {
+        requestBody: {
+          content: { 'application/json': { example: { type: string; data: object } } };
+        };
+      };
+    }
+  >;
   paths: Record<string, Record<string, Operation>>;
   components: {
     schemas: Record<string, { properties?: Record<string, { example?: unknown; enum?: unknown }> }>;
@@ -39,6 +50,15 @@ describe('/docs-json', () => {
       Object.values(methods).map(({ summary }) => summary),
     );
     for (const summary of summaries) expect(summary).toMatch(/[\u4e00-\u9fff].* \/ .*[A-Za-z]/);
+  });
+
+  it('shows every type of event as a receiver gets it', () => {
+    expect(Object.keys(served.webhooks).toSorted()).toEqual(EVENT_TYPES.toSorted());
+    for (const [type, { post }] of Object.entries(served.webhooks)) {
+      const { example } = post.requestBody.content['application/json'];
+      expect(example).toMatchObject({ type, version: 1, sequence: 1 });
+      expect(Object.keys(example.data).length).toBeGreaterThan(0);
+    }
   });
 
   it('asks for no header: Swagger UI would send nothing without it', () => {
