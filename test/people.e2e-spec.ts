@@ -373,6 +373,30 @@ describe('pushes in any order, each more than once', () => {
     expect(await eventsOf(openid)).toHaveLength(24);
   });
 
+  it('of people who are new, while messages to them go out, all end at the first try', async () => {
+    const appid = await newAccount();
+    const openids = Array.from({ length: 12 }, newOpenid);
+    await Promise.all(
+      openids.flatMap((openid) => {
+        const person = app.sandbox.person(appid, openid);
+        return [
+          person.follow(),
+          person.write('hi'),
+          person.clickMenu('k'),
+          write((tx) => people.useWindows(tx, appid, openid, 1)),
+          write((tx) => people.noteRefusal(tx, appid, openid, 'user_blacklisted')),
+          write((tx) => people.noteReached(tx, appid, openid)),
+        ];
+      }),
+    );
+    await app.settled();
+    for (const openid of openids)
+      expect(await personOf(appid, openid)).toMatchObject({ following: true, timesFollowed: 1 });
+    expect(await db.read.countBy(PushRow, { account: appid, attempts: 1, state: 'handled' })).toBe(
+      openids.length * 3,
+    );
+  });
+
   it('by two doors, in two formats, are one', async () => {
     const [appid, openid] = [await newConfigured(app, 'secure', 'json'), newOpenid()];
     const fields = {
@@ -424,6 +448,13 @@ describe('what WeChat says of a receiver', () => {
       expect((await check()).eligible).toBe(true);
     },
   );
+
+  it('ends for somebody of a mini-program with the next choice about a template', async () => {
+    const openid = newOpenid();
+    await refused(program, openid, 'user_unknown');
+    await after(() => app.sandbox.person(program, openid).accept(TEMPLATE));
+    expect(await people.findReach(program, openid)).toMatchObject({ unknownAt: null });
+  });
 
   it('ends when a message gets through', async () => {
     const [appid, openid] = [service, newOpenid()];

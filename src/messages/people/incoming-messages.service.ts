@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 
 import { SecretBox, type SecretBinding } from '@app/secret-box';
 import {
+  activityOf,
   type EventPush,
   isMenuTap,
   isOfPerson,
@@ -123,7 +124,7 @@ export class IncomingMessages implements OnModuleInit {
       // Nothing is kept for an account that is gone, and one message by two doors is one.
       if (!account || !(await this.messages.insertOnce(tx, row))) return;
       const interaction = interactionOf(push, row);
-      const noted = await this.people.noteInteraction(tx, account, interaction, push);
+      const noted = await this.people.noteInteraction(tx, account, interaction);
       const { tenantId, appid } = account;
       const key = { tenantId, appid, openid: row.openid };
       await this.events.emitAll(tx, [{ ...newsOf(push, row, interaction, noted), key }]);
@@ -169,11 +170,12 @@ function interactionOf(
   push: AccountPush,
   { openid, occurredAt: at }: IncomingMessage,
 ): Interaction {
+  const activity = activityOf(push);
   if (push.kind === 'message')
-    return { openid, at, does: isMenuTap(push) ? 'act' : 'write', scene: null };
+    return { openid, at, does: isMenuTap(push) ? 'act' : 'write', scene: null, activity };
   const does =
     push.event === 'subscribe' ? 'follow' : push.event === 'unsubscribe' ? 'unfollow' : 'act';
-  return { openid, at, does, scene: sceneOf(push)?.slice(0, MAX_SCENE) ?? null };
+  return { openid, at, does, scene: sceneOf(push)?.slice(0, MAX_SCENE) ?? null, activity };
 }
 
 function newsOf(

@@ -1,3 +1,5 @@
+import type { Activity } from '@app/wechat';
+
 import type { Person, SubscriptionGrant } from './person.entity.js';
 
 /** Something a person did. */
@@ -8,6 +10,8 @@ export interface Interaction {
   does: 'follow' | 'unfollow' | 'write' | 'act';
   /** Of the QR code that led to it. */
   scene: string | null;
+  /** What of it lets the account write back; null for nothing. */
+  activity: Activity | null;
 }
 
 /**
@@ -31,8 +35,11 @@ export function takeInteraction(
     person.timesFollowed += 1;
   }
   if (isFollowed) learnFollowing(person, does !== 'unfollow', at);
-  if (does === 'unfollow') return;
-  // Who acts in the conversation takes messages again, and is certainly somebody.
+  if (does !== 'unfollow') liftRefusals(person, at);
+}
+
+/** Who has done something since takes messages again, and is certainly somebody. */
+export function liftRefusals(person: Person, at: Date): void {
   if (person.blockedAt && at > secondBefore(person.blockedAt)) person.blockedAt = null;
   if (person.unknownAt && at > secondBefore(person.unknownAt)) person.unknownAt = null;
 }

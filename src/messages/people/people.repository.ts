@@ -1,10 +1,13 @@
 import type { Activity } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
-import { Brackets, In } from 'typeorm';
+import { Brackets, In, IsNull, Not } from 'typeorm';
 
+import { chunksOf } from '../../common/chunks.js';
 import type { Position } from '../../common/paging.js';
 import { Database, toSqlTime, type Tx } from '../../database/database.js';
 import { Person, ReplyWindowRow } from './person.entity.js';
+
+const LOOKED_FOR_AT_ONCE = 500;
 
 export interface PeopleFilter {
   following?: boolean;
@@ -32,6 +35,23 @@ export class PeopleRepository {
       .updateEntity(false)
       .execute();
     return tx.findOneOrFail(Person, { where: { appid, openid }, ...this.db.currentRead(tx) });
+  }
+
+  /** Those of the people whose messages WeChat refuses for their own sake, in their order. */
+  async findRefusing(tx: Tx, appid: string, openids: readonly string[]): Promise<string[]> {
+    const found: string[] = [];
+    for (const chunk of chunksOf(openids, LOOKED_FOR_AT_ONCE)) {
+      const rows = await tx.find(Person, {
+        select: { appid: true, openid: true },
+        where: [{ blockedAt: Not(IsNull()) }, { unknownAt: Not(IsNull()) }].map((refusal) => ({
+          ...{ appid, openid: In(chunk) },
+          ...refusal,
+        })),
+        order: { openid: 'ASC' },
+      });
+      found.push(...rows.map(({ openid }) => openid));
+    }
+    return found;
   }
 
   async save(tx: Tx, { appid, openid, ...rest }: Person): Promise<void> {

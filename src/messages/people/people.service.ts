@@ -1,10 +1,4 @@
-import {
-  type Activity,
-  activityOf,
-  type ErrorClass,
-  type EventPush,
-  type MessagePush,
-} from '@app/wechat';
+import type { Activity, ErrorClass } from '@app/wechat';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 
 import { Env } from '../../../config/env.js';
@@ -19,6 +13,7 @@ import {
   emptyGrant,
   type Interaction,
   isReturning,
+  liftRefusals,
   takeConsent,
   takeInteraction,
   takeRefusal,
@@ -200,9 +195,11 @@ export class PeopleService implements OnModuleInit {
    * What people chose, from subscription events. Each choice must come here once: two consents are good for two messages.
    *
    * An acceptance in the dialog is one message more, of a long-term template any number; a refusal in the dialog takes
-   * nothing back, one in the settings everything that was given before it.
+   * nothing back, one in the settings everything that was given before it. Whoever chooses is there, too: what WeChat has
+   * said of them before is over.
    */
   async noteConsents(tx: Tx, consents: readonly Consent[]): Promise<void> {
+    await this.#liftRefusals(tx, consents);
     const byGrant = new Map<string, Consent[]>();
     for (const consent of consents.toSorted((a, b) => +a.occurredAt - +b.occurredAt)) {
       const key = keyOf(consent);
@@ -231,15 +228,13 @@ export class PeopleService implements OnModuleInit {
     tx: Tx,
     { appid, accountType }: Account,
     interaction: Interaction,
-    push: MessagePush | EventPush,
   ): Promise<{ isReturning: boolean }> {
-    const { openid, at } = interaction;
+    const { openid, at, does, activity } = interaction;
     const person = await this.people.lock(tx, appid, openid, this.clock.now());
     const wasHereBefore = isReturning(person, at);
     takeInteraction(person, interaction, accountType === 'official_account');
     await this.people.save(tx, person);
-    if (interaction.does === 'unfollow') await this.people.closeWindows(tx, appid, openid, at);
-    const activity = activityOf(push);
+    if (does === 'unfollow') await this.people.closeWindows(tx, appid, openid, at);
     const window = activity && this.env.replyWindows[accountType][activity];
     // Who has unfollowed since cannot be written to.
     const isOver = person.unfollowedAt !== null && at <= person.unfollowedAt;
@@ -262,6 +257,20 @@ export class PeopleService implements OnModuleInit {
       until,
       left: Math.max(0, allowed - used),
     }));
+  }
+
+  async #liftRefusals(tx: Tx, consents: readonly Consent[]): Promise<void> {
+    const appids = new Set(consents.map(({ appid }) => appid));
+    for (const appid of appids) {
+      const chosen = consents.filter((consent) => consent.appid === appid);
+      const openids = [...new Set(chosen.map(({ openid }) => openid))].toSorted();
+      for (const openid of await this.people.findRefusing(tx, appid, openids)) {
+        const person = await this.people.lock(tx, appid, openid, this.clock.now());
+        for (const { occurredAt } of chosen.filter((consent) => consent.openid === openid))
+          liftRefusals(person, occurredAt);
+        await this.people.save(tx, person);
+      }
+    }
   }
 
   async #changeGrants(
