@@ -122,6 +122,32 @@ describe('an event', () => {
     );
   });
 
+  it('carries what a person has written, which the database holds sealed', async () => {
+    const [tenant, appid, receiver] = [newTenant(), newAppid(), await newReceiver()];
+    await newWebhook(tenant, receiver);
+    const [events, db] = [app.app.get(EventsService), app.app.get(Database)];
+    const text = 'canary-of-written-words 你好';
+    await db.write((tx) =>
+      events.emit(
+        tx,
+        'message.received',
+        { tenantId: tenant, appid, openid: 'oWrites' },
+        {
+          ...{ appid, openid: 'oWrites', incomingMessageId: '1', messageId: '2', text },
+          ...{ messageType: 'text', event: null, eventKey: null, isMenuTap: false },
+          ...{ mediaId: null, picUrl: null, occurredAt: app.clock.now().toISOString() },
+        },
+      ),
+    );
+    await app.app.get(WebhookRelay).relay();
+    await until(() => receiver.received.length === 1);
+    expect(receiver.received[0]?.event).toMatchObject({ data: { messageId: '2', text } });
+    for (const table of ['event', 'webhook_delivery', 'work'])
+      expect(JSON.stringify(await db.read.query(`SELECT * FROM ${table}`))).not.toContain(
+        'canary-of-written-words',
+      );
+  });
+
   it('is verified as it stands when the clocks agree', async () => {
     const [tenant, appid, receiver] = [newTenant(), newAppid(), await newReceiver()];
     const fresh = await startApp({
