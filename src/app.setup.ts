@@ -25,9 +25,10 @@ import { enterRequest, leaveRequest, resumeRequest } from './common/request-cont
 import { ApiValidationPipe } from './common/validation.pipe.js';
 import { addIdempotencyHooks } from './idempotency/idempotency.hooks.js';
 import { Idempotency } from './idempotency/idempotency.service.js';
+import { setUpSlowUploads } from './slow-uploads.setup.js';
 
 const BODY_LIMIT_BYTES = 256 * 1024;
-/** A request that has not arrived whole by then is dropped: slow senders must not hold sockets. */
+/** A request that has not arrived whole by then is dropped: slow senders must not hold sockets. Files get longer. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 5_000;
 /** How often late requests are looked for: Node's own 30 s would let them stay far beyond their limit. */
@@ -63,6 +64,7 @@ export async function setUpApp(app: NestFastifyApplication): Promise<void> {
   fastify.server.maxConnections = MAX_CONNECTIONS;
   if (app.get(ProcessRole).name === 'worker') serveOnly(fastify, WORKER_SERVES);
   setUpRequests(fastify, app);
+  setUpSlowUploads(fastify);
   setUpAnswers(fastify, app.get(Drain));
   setUpEnds(fastify, logger, app.get(Metrics));
   setUpBodies(fastify);

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { request } from 'node:http';
+import { type ClientRequest, request, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 
 import { WechatHttp } from '@app/wechat';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -16,6 +17,7 @@ import { MediaService } from '../src/messages/media/media.service.js';
 import { TokensService } from '../src/tokens/tokens.service.js';
 import { type Answer, OWNER_KEY, startApp, type TestApp } from './app.js';
 import { authorizationOf, begin } from './helpers.js';
+import { until } from './until.js';
 
 interface MediaBody {
   id: string;
@@ -339,6 +341,41 @@ describe('a form', () => {
     expect(await announce('Bearer wrong', appid)).toBe(401);
     const { authorization } = await authorizationOf(app, 'viewer', 'default');
     expect(await announce(authorization, appid)).toBe(403);
+  });
+
+  it('on a slow line has longer to arrive than other bodies', async () => {
+    const server: Server = app.app.getHttpServer();
+    const { requestTimeout, headersTimeout } = server;
+    Object.assign(server, { requestTimeout: 100, headersTimeout: 100 });
+    /** Sends half of a body. */
+    const sendHalf = (
+      path: string,
+      type: string,
+    ): { sent: ClientRequest; status: Promise<number> } => {
+      const sent = request(`${app.url}/api/v1${path}`, {
+        method: 'POST',
+        headers: { 'content-type': type, authorization: `Bearer ${OWNER_KEY}` },
+      });
+      const status = new Promise<number>((resolve, reject) => {
+        sent
+          .on('response', (response) => resolve(response.resume().statusCode ?? 0))
+          .on('error', reject);
+      });
+      sent.write(file.slice(0, file.indexOf(HEADS.gif)));
+      return { sent, status };
+    };
+    try {
+      const late = new Set<number | undefined>();
+      server.on('clientError', (_error, { remotePort }: Socket) => late.add(remotePort));
+      const slow = sendHalf(`/accounts/${appid}/media`, headers['content-type']);
+      const other = sendHalf('/authorizations', 'application/json');
+      expect(await other.status).toBe(408);
+      await until(() => late.has(slow.sent.socket?.localPort));
+      slow.sent.end(`${HEADS.gif}\r\n--b--`);
+      expect(await slow.status).toBe(201);
+    } finally {
+      Object.assign(server, { requestTimeout, headersTimeout });
+    }
   });
 
   it('that its sender gives up leaves nothing behind', async () => {
