@@ -316,8 +316,10 @@ describe('a form', () => {
       body: formOf({ bytes: fileOf(HEADS.png) }),
     });
     expect(form.status).toBe(415);
-    const json = await send(appid, '{"file":"x"}', { 'content-type': 'application/json' });
-    expect(json).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
+    for (const body of ['{"file":"x"}', '{"file":{"name":"a.gif","bytes":"GIF89a"}}']) {
+      const json = await send(appid, body, { 'content-type': 'application/json' });
+      expect(json).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
+    }
     const text = await send(appid, 'x', { 'content-type': 'text/plain' });
     expect(text).toMatchObject({ status: 415, body: { code: 'unsupported_media_type' } });
     expect(text.body.detail).toContain('multipart/form-data');
