@@ -179,6 +179,45 @@ describe('WechatHttp', () => {
     await expect(client.post(PATH, { a: 1 }, { accepts: [45066] })).rejects.toThrow(WechatApiError);
   });
 
+  it.each(['image/jpeg', 'text/plain', 'application/json'])(
+    'tells a file from a refusal by what it says, also where WeChat calls it %s',
+    async (contentType) => {
+      const picture = Buffer.from('\xff\xd8\xff\xe0 not { UTF-8 \xfe', 'latin1');
+      let answer: Buffer | string = picture;
+      const client = await serve((_request, response) =>
+        response.setHeader('content-type', contentType).end(answer),
+      );
+      const fetchFile = () => client.postForBytes(PATH, { scene: 'a' }, { accessToken: 't' });
+      expect(await fetchFile()).toEqual(picture);
+      answer = '\n{"errcode":41030,"errmsg":"invalid page rid: 6743a1c2-0a1b2c3d-4e5f6a7b"}';
+      await expect(fetchFile()).rejects.toMatchObject({
+        errcode: 41030,
+        errmsg: 'invalid page',
+        rid: '6743a1c2-0a1b2c3d-4e5f6a7b',
+      });
+      expect(calls).toMatchObject([{ errcode: 0 }, { errcode: 41030 }]);
+      answer = '{"errcode":0,"errmsg":"ok"}';
+      await expect(fetchFile()).rejects.toMatchObject({ failure: 'bad_answer' });
+      answer = '{"errcode":41030';
+      await expect(fetchFile()).rejects.toMatchObject({ failure: 'not_json' });
+    },
+  );
+
+  it('reads a file with the same limits', async () => {
+    const client = await serve(
+      (request, response) => {
+        if (request.url === '/large') response.end(Buffer.alloc(5000, 0xff));
+      },
+      { timeoutMs: 150, maxBytes: 1000 },
+    );
+    await expect(client.postForBytes('/large', { a: 1 })).rejects.toMatchObject({
+      failure: 'too_large',
+    });
+    await expect(client.postForBytes('/silence', { a: 1 })).rejects.toMatchObject({
+      failure: 'timeout',
+    });
+  });
+
   it('uploads a form of an announced length, and ends it in time', async () => {
     let headers: IncomingHttpHeaders = {};
     const client = await serve((request, response) => {

@@ -99,17 +99,19 @@ export class WechatHttp {
    * @throws WechatUnavailableError when there is no usable answer
    */
   post(path: string, body: object, options: CallOptions = {}): Promise<Record<string, unknown>> {
-    return this.#call(
-      {
-        method: 'POST',
-        path,
-        query: {},
-        body: JSON.stringify(body),
-        contentType: 'application/json; charset=utf-8',
-        secrets: secretsOf(body),
-      },
-      options,
-    );
+    return this.#call(jsonPost(path, body), options, toObject);
+  }
+
+  /**
+   * As {@link post}, for a call that WeChat answers with a picture, and with JSON only when it refuses. The first
+   * character tells which of them came: what WeChat calls it, it may not be.
+   *
+   * @returns the bytes, whose format the caller checks
+   */
+  async postForBytes(path: string, body: object, options: CallOptions = {}): Promise<Buffer> {
+    const answer = await this.#call(jsonPost(path, body), options, toObjectOrBytes);
+    if (!Buffer.isBuffer(answer)) throw new WechatUnavailableError(path, 'bad_answer');
+    return answer;
   }
 
   /** As {@link post}, with a query instead of a body. */
@@ -121,6 +123,7 @@ export class WechatHttp {
     return this.#call(
       { method: 'GET', path, query, body: null, secrets: Object.values(query) },
       options,
+      toObject,
     );
   }
 
@@ -142,6 +145,7 @@ export class WechatHttp {
         secrets: secretsOf(file.fields ?? {}),
       },
       options,
+      toObject,
     );
   }
 
@@ -150,10 +154,11 @@ export class WechatHttp {
     return this.#pool.close();
   }
 
-  async #call(
+  async #call<T extends object>(
     outgoing: Outgoing,
     { accessToken, timeoutMs = this.#options.timeoutMs, accepts = [] }: CallOptions,
-  ): Promise<Record<string, unknown>> {
+    read: (bytes: Buffer, path: string) => T,
+  ): Promise<T> {
     const { path } = outgoing;
     const startedAt = performance.now();
     let errcode: number | null = null;
@@ -162,7 +167,7 @@ export class WechatHttp {
         ...outgoing.query,
         ...(accessToken !== undefined && { access_token: accessToken }),
       };
-      const answer = await this.#send({ ...outgoing, query }, timeoutMs);
+      const answer = read(await this.#send({ ...outgoing, query }, timeoutMs), path);
       errcode = errcodeOf(answer);
       if (errcode === 0 || accepts.includes(errcode)) return answer;
       const secrets =
@@ -177,9 +182,8 @@ export class WechatHttp {
   async #send(
     { method, path, query, body, contentType }: Outgoing,
     timeoutMs: number,
-  ): Promise<Record<string, unknown>> {
+  ): Promise<Buffer> {
     const signal = AbortSignal.timeout(timeoutMs);
-    let text: string;
     try {
       const response = await this.#pool.request({
         method,
@@ -191,15 +195,26 @@ export class WechatHttp {
         bodyTimeout: timeoutMs,
         ...(contentType !== undefined && { headers: { 'content-type': contentType } }),
       });
-      text = await readText(response.body, this.#options.maxBytes, path);
+      const bytes = await readBytes(response.body, this.#options.maxBytes, path);
       if (response.statusCode !== 200) {
         throw new WechatUnavailableError(path, 'http_status', String(response.statusCode));
       }
+      return bytes;
     } catch (error) {
       throw unavailable(error, path, signal.aborted);
     }
-    return toObject(text, path);
   }
+}
+
+function jsonPost(path: string, body: object): Outgoing {
+  return {
+    method: 'POST',
+    path,
+    query: {},
+    body: JSON.stringify(body),
+    contentType: 'application/json; charset=utf-8',
+    secrets: secretsOf(body),
+  };
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc7578.html */
@@ -216,11 +231,11 @@ function formOf({ fileName, contentType, bytes, fields = {} }: Upload, boundary:
   ]);
 }
 
-async function readText(
+async function readBytes(
   body: AsyncIterable<Buffer>,
   maxBytes: number,
   path: string,
-): Promise<string> {
+): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body) {
@@ -228,7 +243,7 @@ async function readText(
     if (bytes > maxBytes) throw new WechatUnavailableError(path, 'too_large');
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 /** Only the code of what went wrong below is kept: its message, stack and cause may show the address. */
@@ -248,10 +263,10 @@ function codeOf(error: unknown): string | null {
 }
 
 /** JSON, whatever the Content-Type says: WeChat often calls it text/plain. */
-function toObject(text: string, path: string): Record<string, unknown> {
+function toObject(bytes: Buffer, path: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = parseApiJson(text);
+    value = parseApiJson(bytes.toString('utf8'));
   } catch {
     throw new WechatUnavailableError(path, 'not_json');
   }
@@ -261,20 +276,21 @@ function toObject(text: string, path: string): Record<string, unknown> {
   return { ...value };
 }
 
-function errcodeOf({ errcode }: Record<string, unknown>): number {
-  return typeof errcode === 'number' ? errcode : 0;
+/** No picture begins like a JSON object. */
+function toObjectOrBytes(bytes: Buffer, path: string): Record<string, unknown> | Buffer {
+  const isJson = bytes.subarray(0, 64).toString('latin1').trimStart().startsWith('{');
+  return isJson ? toObject(bytes, path) : bytes;
+}
+
+function errcodeOf(answer: object): number {
+  return 'errcode' in answer && typeof answer.errcode === 'number' ? answer.errcode : 0;
 }
 
 /** `… rid: 5f0c…`, and in older answers `… hint: […]`. */
 const RID = /\s*,?\s*rid:\s*([0-9a-zA-Z-]+)\s*$/;
 
-function refusal(
-  answer: Record<string, unknown>,
-  errcode: number,
-  path: string,
-  secrets: string[],
-): WechatApiError {
-  const words = typeof answer['errmsg'] === 'string' ? answer['errmsg'] : '';
+function refusal(answer: object, errcode: number, path: string, secrets: string[]): WechatApiError {
+  const words = 'errmsg' in answer && typeof answer.errmsg === 'string' ? answer.errmsg : '';
   const rid = RID.exec(words)?.[1] ?? null;
   return new WechatApiError(
     errcode,
