@@ -147,7 +147,7 @@ const CODES: Readonly<Record<Exclude<ErrorClass, 'unknown'>, readonly number[]>>
   quota_day: [44993, 45009],
   quota_month: [48006],
   quota_period: [45028],
-  limit_reached: [43100, 45026, 45034, 45074, 200012],
+  limit_reached: [43100, 45026, 45029, 45034, 45056, 45074, 200012],
   config: [
     40013, 40090, 40094, 40125, 40164, 40243, 45035, 61000, 61001, 61004, 61011, 61028, 61029,
     61026, 61027, 89501, 89503, 89506, 89507,
@@ -172,22 +172,23 @@ const CODES: Readonly<Record<Exclude<ErrorClass, 'unknown'>, readonly number[]>>
   no_grant: [43101],
   content_refused: [40249, 45168],
   content_invalid: [
-    40008, 40039, 40062, 41030, 41039, 45002, 45008, 45048, 45049, 45050, 45052, 45086, 45098,
-    45099, 45113, 53404, 53405, 53406, 53600,
+    40008, 40039, 40062, 40129, 40159, 40169, 41030, 41039, 45002, 45008, 45048, 45049, 45050,
+    45052, 45086, 45098, 45099, 45113, 45157, 45158, 53404, 53405, 53406, 53600, 85096,
   ],
   field_invalid: [47003],
   template_invalid: [40036, 40037, 40246, 40247, 43102, 43116, 45027, 200013, 200014],
   media_expired: [40007],
   media_invalid: [40004, 40005, 40006, 40009, 40010, 40011, 40012, 45001, 45162],
-  audience_invalid: [40031, 40032, 40130, 40152, 45159],
+  audience_invalid: [40031, 40032, 40130, 40152, 45057, 45058, 45059, 45159],
   duplicate: [45065, 45081, 200022],
   awaiting_confirmation: [89502, 89504, 89505],
   console_action: [45062, 48003, 48013, 48014, 48021, 48022, 53503, 53504, 53505, 268488001],
   bug: [
-    404, 20002, 40002, 40059, 40060, 40065, 40066, 40097, 40170, 40204, 41001, 41002, 41003, 41004,
-    41005, 41006, 41007, 41008, 41009, 41018, 41021, 41028, 41029, 43001, 43002, 43003, 44002,
-    45067, 45072, 45083, 45084, 47001, 47002, 49001, 61008, 61012, 61013, 61014, 61015, 61024,
-    61025, 76001, 76002, 76004, 76021, 200002, 200016, 200017, 200018, 200019, 200020, 200021,
+    404, 20002, 40002, 40052, 40053, 40059, 40060, 40065, 40066, 40097, 40170, 40204, 41001, 41002,
+    41003, 41004, 41005, 41006, 41007, 41008, 41009, 41018, 41021, 41028, 41029, 43001, 43002,
+    43003, 44002, 45067, 45072, 45083, 45084, 47001, 47002, 49001, 61008, 61012, 61013, 61014,
+    61015, 61024, 61025, 76001, 76002, 76004, 76021, 200002, 200016, 200017, 200018, 200019, 200020,
+    200021,
   ],
 };
 
@@ -369,6 +370,11 @@ const WRONG_ACCOUNT_SECRET: Text = {
   en: "The AppSecret is wrong. Check or reset it in WeChat's console and update the configuration.",
 };
 
+const WRONG_SCENE: Text = {
+  zh: '小程序码的场景值不正确：最多 32 个字符，只能用数字、英文字母和部分符号，不能用中文与 %。请修改后再试。',
+  en: 'The scene of the mini-program code is wrong: at most 32 digits, letters and some signs, neither Chinese nor %. Change it and try again.',
+};
+
 /** Where the class says too little. */
 const CODE_ADVICE: Readonly<Record<number, Text>> = {
   40013: {
@@ -384,6 +390,12 @@ const CODE_ADVICE: Readonly<Record<number, Text>> = {
     zh: 'AppSecret 已被冻结，请账号管理员在微信控制台解冻（约十分钟生效）。',
     en: "The AppSecret is frozen. The administrator has to unfreeze it in WeChat's console; it takes ten minutes.",
   },
+  40129: WRONG_SCENE,
+  40159: {
+    zh: '小程序页面路径为空或过长，请缩短后再试。',
+    en: "The mini-program's path is empty or too long. Shorten it and try again.",
+  },
+  40169: WRONG_SCENE,
   40249: {
     zh: '微信认为该模板消息是营销内容，模板消息只能用于服务通知。请修改内容。',
     en: 'WeChat takes the template message for marketing; it is for notices of a service only. Change the content.',
@@ -399,6 +411,34 @@ const CODE_ADVICE: Readonly<Record<number, Text>> = {
   45002: {
     zh: '文字过长（约 2048 字节），请缩短后再发。',
     en: 'The text is too long, about 2,048 bytes are allowed. Shorten it and send again.',
+  },
+  45029: {
+    zh: '账号的永久二维码或小程序码数量已达上限（十万个）且无法删除，请改用临时二维码或不限数量的小程序码。',
+    en: 'The account has its 100,000 lasting codes, and none can be deleted. Use temporary QR codes, or mini-program codes of the unlimited sort.',
+  },
+  45056: {
+    zh: '账号的标签已达上限（100 个），请在微信公众平台删除不用的标签。',
+    en: "The account has its 100 tags. Delete those that are not used in WeChat's console.",
+  },
+  45057: {
+    zh: '该标签下的粉丝超过十万，请先移出部分粉丝再删除标签。',
+    en: 'More than 100,000 followers have the tag. Take it off some of them before you delete it.',
+  },
+  45058: {
+    zh: '这是微信的系统标签，不能修改或删除，请换一个标签。',
+    en: "The tag is WeChat's own and can be neither changed nor deleted. Choose another one.",
+  },
+  45059: {
+    zh: '有粉丝的标签已达上限（20 个），请先取消该粉丝不用的标签。',
+    en: 'A follower has 20 tags already. Take one off first.',
+  },
+  45157: {
+    zh: '标签名不合规或已有同名标签，请换一个名称。',
+    en: 'WeChat does not take the name of the tag, or there is one of this name. Choose another name.',
+  },
+  45158: {
+    zh: '标签名过长（最多 30 个字符），请缩短。',
+    en: 'The name of the tag is too long, 30 characters are allowed. Shorten it.',
   },
   48003: {
     zh: '账号尚未同意群发协议，请运营者登录微信公众平台手动群发一次并同意协议。',
@@ -431,6 +471,10 @@ const CODE_ADVICE: Readonly<Record<number, Text>> = {
   61028: {
     zh: '第三方平台尚未全网发布，该账号不在授权测试列表中。请在控制台添加其原始ID，或完成全网发布。',
     en: 'The platform is not published yet and the account is not in its test list. Add its original id there, or publish the platform.',
+  },
+  85096: {
+    zh: '微信保留了参数名 scancode_time，请从场景值中去掉它。',
+    en: 'WeChat keeps the name scancode_time for itself. Take it out of the scene.',
   },
 };
 

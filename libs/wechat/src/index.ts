@@ -117,6 +117,12 @@ export {
   type UnauthorizedPush,
 } from './push.js';
 export {
+  createMiniProgramCode,
+  createQrCode,
+  type MiniProgramCode,
+  type QrCode,
+} from './qr-code.js';
+export {
   isReleaseTestAccount,
   RELEASE_TEST_ACCOUNTS,
   type ReleaseTestAccount,
@@ -159,6 +165,7 @@ export {
   type SubscriptionMessage,
   type SubscriptionTemplate,
 } from './subscription-message.js';
+export { createTag, listTags, type Tag, tagPeople, untagPeople } from './tag.js';
 export {
   checkTemplateData,
   type ContentProblem,

@@ -6,8 +6,8 @@ import { WechatHttp } from '../http.js';
 /** A server that answers with what a test sets, and keeps what it was asked. */
 export interface Stub {
   http: WechatHttp;
-  /** Text, so that a number may have 19 digits. */
-  answer: string;
+  /** Text, so that a number may have 19 digits; bytes for a file. */
+  answer: string | Buffer;
   sent: { method: string; url: string; contentType: string; bytes: Buffer };
   /** What was sent, read as JSON. */
   body(): unknown;
