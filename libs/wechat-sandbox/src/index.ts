@@ -11,6 +11,7 @@ export {
   type PushIdentity,
   type PushResult,
 } from './pusher.js';
+export type { SandboxQrCode } from './qr-codes.js';
 export { type ReleaseTestCase, type ReleaseTestResult, runReleaseTest } from './release-test.js';
 export type { PendingResult, Release, Results, ResultTiming } from './results.js';
 export { type JournalEntry, type SandboxOptions, WechatSandbox } from './sandbox.js';
@@ -21,4 +22,5 @@ export {
   type SandboxData,
   type SentMessage,
 } from './state.js';
+export type { SandboxTag } from './tag-api.js';
 export type { SandboxTemplate } from './templates.js';

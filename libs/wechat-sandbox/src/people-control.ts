@@ -65,6 +65,11 @@ export const PEOPLE_COMMANDS: Readonly<Record<string, Command>> = {
       title: textOf(input, 'title'),
       content: textOf(input, 'content'),
     }),
+  'qr-code-limit': (sandbox, input) => {
+    const account = sandbox.account(textOf(input, 'appid'));
+    account.permanentQrCodes = Number(input['limit']);
+    return { permanentQrCodes: account.permanentQrCodes };
+  },
   results: ({ results }, input) => {
     const timing = TIMINGS.find((one) => one === input['timing']);
     if (timing) results.timing = timing;

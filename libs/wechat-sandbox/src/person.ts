@@ -2,12 +2,14 @@ import type { XmlInput } from '@app/wechat';
 
 import type { SandboxReceipt } from './own-push.js';
 import { meet, type SandboxPerson, type SpoiltResult } from './people.js';
+import { readQrCode } from './qr-codes.js';
 import type { MessagePushResult, PushResult } from './pusher.js';
 import type { SandboxAccount, SandboxData, SentMessage } from './state.js';
 
 /** What a person acts on. */
 export interface PersonHost {
   readonly data: SandboxData;
+  now(): number;
   account(appid: string): SandboxAccount;
   pushMessage(appid: string, fields: XmlInput): Promise<MessagePushResult>;
   tellSubscriptions(appid: string, receipt: SandboxReceipt): Promise<PushResult>;
@@ -15,6 +17,7 @@ export interface PersonHost {
 }
 
 const LONG_TERM = 3;
+const NOTHING: MessagePushResult = { attempts: [], delivered: false, reply: null };
 
 /** Somebody with WeChat in her hand, towards one account. What she does is pushed as WeChat pushes it. */
 export class Person {
@@ -37,12 +40,12 @@ export class Person {
     );
   }
 
-  /** @param scene of the QR code that she scanned for it */
-  follow(scene?: string): Promise<MessagePushResult> {
-    return this.#event('subscribe', {
-      EventKey: scene === undefined ? '' : `qrscene_${scene}`,
-      ...(scene !== undefined && { Ticket: ticketOf(scene) }),
-    });
+  /** @param code the QR code that she scanned for it, as {@link scan} takes it */
+  async follow(code?: string): Promise<MessagePushResult> {
+    if (code === undefined) return this.#event('subscribe', { EventKey: '' });
+    const seen = this.#read(code);
+    if (!seen) return NOTHING;
+    return this.#event('subscribe', { EventKey: `qrscene_${seen.scene}`, Ticket: seen.ticket });
   }
 
   unfollow(): Promise<MessagePushResult> {
@@ -56,10 +59,17 @@ export class Person {
     );
   }
 
-  /** Scans a QR code of the account: who does not follow yet, follows. */
-  scan(scene: string): Promise<MessagePushResult> {
-    if (!this.state.isFollower) return this.follow(scene);
-    return this.#event('SCAN', { EventKey: scene, Ticket: ticketOf(scene) });
+  /**
+   * Scans a QR code of the account: who does not follow yet, follows.
+   *
+   * @param code what its picture says, its ticket, or a scene, for which there need be no code
+   * @returns nothing tried for a code that has ended or is not the account's: WeChat says so to her alone
+   */
+  async scan(code: string): Promise<MessagePushResult> {
+    if (!this.state.isFollower) return this.follow(code);
+    const seen = this.#read(code);
+    if (!seen) return NOTHING;
+    return this.#event('SCAN', { EventKey: seen.scene, Ticket: seen.ticket });
   }
 
   /** Taps an item of the account's menu. @param event `VIEW` for one that opens a page, which opens no window */
@@ -119,6 +129,11 @@ export class Person {
     this.host.changed();
   }
 
+  #read(code: string): { scene: string; ticket: string } | null {
+    const seen = readQrCode(this.host.account(this.appid), code, this.host.now());
+    return seen && { scene: seen.scene, ticket: seen.ticket ?? ticketOf(seen.scene) };
+  }
+
   #isLongTerm(templateId: string): boolean {
     return this.host
       .account(this.appid)
@@ -150,6 +165,7 @@ export class Person {
   }
 }
 
+/** Of a code that nobody has made. */
 function ticketOf(scene: string): string {
   return `gQ_${Buffer.from(scene).toString('base64url')}`;
 }

@@ -3,6 +3,7 @@ import { crc32, deflateSync } from 'node:zlib';
 
 import QRCode from 'qrcode';
 
+import { isOver } from './qr-codes.js';
 import type { WechatSandbox } from './sandbox.js';
 
 export interface Picture {
@@ -14,45 +15,81 @@ export interface Picture {
   headers?: Record<string, string>;
 }
 
-const SIZE = 64;
+const SQUARE_WIDTH = 64;
+const QR_CODE_WIDTH = 430;
+/** Modules that stay white on each side. */
+const QUIET_ZONE = 4;
+const SHOW_QR_CODE = '/cgi-bin/showqrcode';
 
 /** Whether the address is one of WeChat's picture servers'. */
 export function isPicture({ pathname }: URL): boolean {
-  return pathname.startsWith('/mmopen/') || pathname.startsWith('/mmbiz_png/');
+  return (
+    pathname.startsWith('/mmopen/') ||
+    pathname.startsWith('/mmbiz_png/') ||
+    pathname === SHOW_QR_CODE
+  );
 }
 
-/** Sends an account's avatar or QR code: the one that was set, else one that is drawn. */
-export async function sendPicture(
-  sandbox: WechatSandbox,
-  { pathname }: URL,
-  response: ServerResponse,
-): Promise<void> {
-  const set = sandbox.pictures.get(pathname);
-  const { status = 200, contentType, body, headers } = set ?? (await draw(pathname));
-  response.writeHead(status, { 'content-type': contentType, ...headers }).end(body);
+/** Sends a picture: the one that was set, else one that is drawn; 404 for a ticket that shows nothing. */
+export function sendPicture(sandbox: WechatSandbox, url: URL, response: ServerResponse): void {
+  const body = sandbox.pictures.has(url.pathname) ? null : draw(sandbox, url);
+  const picture = sandbox.pictures.get(url.pathname) ?? {
+    status: body ? 200 : 404,
+    contentType: body ? 'image/png' : 'text/plain',
+    body: body ?? Buffer.alloc(0),
+  };
+  const { status = 200, contentType, headers } = picture;
+  response.writeHead(status, { 'content-type': contentType, ...headers }).end(picture.body);
 }
 
-async function draw(pathname: string): Promise<Picture> {
-  const body = pathname.startsWith('/mmbiz_png/')
-    ? await QRCode.toBuffer(`http://weixin.qq.com/r/${pathname.split('/')[2] ?? ''}`)
-    : square(pathname);
-  return { contentType: 'image/png', body };
+function draw(sandbox: WechatSandbox, { pathname, searchParams }: URL): Buffer | null {
+  if (pathname === SHOW_QR_CODE) {
+    const ticket = searchParams.get('ticket') ?? '';
+    const code = Object.values(sandbox.data.accounts)
+      .flatMap(({ qrCodes }) => Object.values(qrCodes))
+      .find((one) => one.ticket === ticket);
+    return code && !isOver(code, sandbox.now()) ? drawQrCode(code.url) : null;
+  }
+  return pathname.startsWith('/mmbiz_png/')
+    ? drawQrCode(`http://weixin.qq.com/r/${pathname.split('/')[2] ?? ''}`)
+    : drawSquare(pathname);
 }
 
-/** A square in a colour of its own. @see https://www.w3.org/TR/png-3/ */
-function square(seed: string): Buffer {
+/** A QR code that says `text`, as a PNG. At once: an API answers before it is asked again. */
+export function drawQrCode(text: string, width = QR_CODE_WIDTH): Buffer {
+  const { modules } = QRCode.create(text);
+  const scale = Math.max(1, Math.floor(width / (modules.size + 2 * QUIET_ZONE)));
+  const margin = Math.floor((width - modules.size * scale) / 2);
+  const module = (pixel: number): number => Math.floor((pixel - margin) / scale);
+  const isInside = (place: number): boolean => place >= 0 && place < modules.size;
+  return png(width, (x, y) => {
+    const [column, row] = [module(x), module(y)];
+    const isDark = isInside(column) && isInside(row) && modules.get(row, column) === 1;
+    return isDark ? [0, 0, 0] : [255, 255, 255];
+  });
+}
+
+/** A square in a colour of its own. */
+function drawSquare(seed: string): Buffer {
   const colour = crc32(seed);
-  const pixel = [colour & 0xff, (colour >> 8) & 0xff, (colour >> 16) & 0xff];
-  const line = Buffer.from([0, ...Array.from({ length: SIZE }, () => pixel).flat()]);
+  return png(SQUARE_WIDTH, () => [colour & 0xff, (colour >> 8) & 0xff, (colour >> 16) & 0xff]);
+}
+
+/** @see https://www.w3.org/TR/png-3/ */
+function png(width: number, pixel: (x: number, y: number) => [number, number, number]): Buffer {
+  const lineBytes = 1 + 3 * width;
+  const lines = Buffer.alloc(width * lineBytes);
+  for (let y = 0; y < width; y++)
+    for (let x = 0; x < width; x++) lines.set(pixel(x, y), y * lineBytes + 1 + 3 * x);
   const header = Buffer.alloc(13);
-  header.writeUInt32BE(SIZE, 0);
-  header.writeUInt32BE(SIZE, 4);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(width, 4);
   // Eight bits a channel, RGB.
   header.set([8, 2, 0, 0, 0], 8);
   return Buffer.concat([
     Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
     chunk('IHDR', header),
-    chunk('IDAT', deflateSync(Buffer.concat(Array.from({ length: SIZE }, () => line)))),
+    chunk('IDAT', deflateSync(lines)),
     chunk('IEND', Buffer.alloc(0)),
   ]);
 }

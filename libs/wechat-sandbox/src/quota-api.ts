@@ -19,6 +19,8 @@ const DAILY_LIMITS: Readonly<Record<string, number>> = {
   '/cgi-bin/message/mass/send': 100,
   '/cgi-bin/message/mass/delete': 10,
   '/cgi-bin/media/get': 200_000,
+  '/cgi-bin/tags/create': 1000,
+  '/cgi-bin/tags/get': 1000,
 };
 const MINUTE_MS = 60_000;
 

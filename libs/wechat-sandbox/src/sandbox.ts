@@ -40,6 +40,7 @@ import {
   Pusher,
   type PushResult,
 } from './pusher.js';
+import { qrCodeApi } from './qr-code-api.js';
 import { countCall, quotaApi } from './quota-api.js';
 import { type PendingResult, type Release, Results } from './results.js';
 import {
@@ -53,6 +54,7 @@ import {
   type SandboxData,
 } from './state.js';
 import { subscriptionApi } from './subscription-api.js';
+import { tagApi } from './tag-api.js';
 import { templateApi } from './template-api.js';
 import { makeTemplate, type SandboxTemplate } from './templates.js';
 import { tokenApi } from './token-api.js';
@@ -97,6 +99,8 @@ const APIS: ReadonlyMap<string, Api> = new Map(
     subscriptionApi,
     broadcastApi,
     mediaApi,
+    qrCodeApi,
+    tagApi,
   ].flatMap((family: ApiFamily) => Object.entries(family)),
 );
 const CODE_SECONDS = 3600;
@@ -492,7 +496,7 @@ export class WechatSandbox implements World {
       const url = new URL(request.url ?? '/', this.url);
       const bytes = await readBody(request);
       if (isApi(url)) await this.#answerApi(request, response, url, bytes);
-      else if (isPicture(url)) await sendPicture(this, url, response);
+      else if (isPicture(url)) sendPicture(this, url, response);
       else {
         const body = bytes.toString('utf8');
         if (url.pathname.startsWith('/_sandbox/')) await handleControl(this, url, body, response);
@@ -630,10 +634,14 @@ async function isSpoilt(fault: Fault | null, response: ServerResponse): Promise<
   }
 }
 
+/** What a browser opens among the APIs' paths. */
+const BROWSER_PATHS = ['/cgi-bin/componentloginpage', '/cgi-bin/showqrcode'];
+
 function isApi({ pathname }: URL): boolean {
   return (
-    (pathname.startsWith('/cgi-bin/') && pathname !== '/cgi-bin/componentloginpage') ||
-    pathname.startsWith('/wxaapi/')
+    (pathname.startsWith('/cgi-bin/') && !BROWSER_PATHS.includes(pathname)) ||
+    pathname.startsWith('/wxaapi/') ||
+    pathname.startsWith('/wxa/')
   );
 }
 

@@ -5,7 +5,9 @@ import { MINIMUM_PERMISSIONS } from '@app/wechat';
 import type { SandboxMedia } from './media-api.js';
 import type { PushConfig } from './own-push.js';
 import type { SandboxPerson } from './people.js';
+import type { SandboxQrCode } from './qr-codes.js';
 import type { PendingResult } from './results.js';
+import type { SandboxTag } from './tag-api.js';
 import { readyTemplates, type SandboxTemplate } from './templates.js';
 
 export type AccountType = 'official_account' | 'mini_program';
@@ -50,6 +52,11 @@ export interface SandboxAccount {
   people: Record<string, SandboxPerson>;
   /** Of template messages; a mini-program's of subscription messages. */
   templates: SandboxTemplate[];
+  /** By ticket. */
+  qrCodes: Record<string, SandboxQrCode>;
+  /** How many permanent QR codes it may make. */
+  permanentQrCodes: number;
+  tags: SandboxTag[];
   /** Of a mini-program; null for any. */
   pages: string[] | null;
   /** Words that WeChat refuses to send. */
@@ -189,6 +196,9 @@ export function makeAccount(given: Partial<SandboxAccount> & { appid: string }):
     pushConfig: null,
     people: {},
     templates: readyTemplates(given.appid, accountType),
+    qrCodes: {},
+    permanentQrCodes: 100_000,
+    tags: [{ id: 2, name: '星标组' }],
     pages: null,
     refusedWords: [],
     clientMsgIds: {},
