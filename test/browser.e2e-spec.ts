@@ -145,6 +145,41 @@ describe('a newcomer with a browser', () => {
     expect(await page.textContent('main')).toContain('示例花店商城');
   }, 60_000);
 
+  it('is a follower on a phone, and sees the conversation go on while writing', async () => {
+    const phone = await browser.newContext({
+      locale: 'zh-CN',
+      viewport: { width: 390, height: 844 },
+    });
+    const small = await phone.newPage();
+    small.on('pageerror', (error) => complaints.push(error.message));
+    await small.goto(printed(/(http:\S+\/phone)\s/));
+    await small.click('[href="/phone/wx1badb002feedface"]');
+    const conversation = small.frameLocator('iframe');
+    await small.click('#follow');
+    await conversation.getByText('已关注 Followed').waitFor();
+    const hostile = '<script>document.title="run"</script>';
+    await small.fill('[name="text"]', hostile);
+    await small.press('[name="text"]', 'Enter');
+    await conversation.getByText(hostile).waitFor();
+    await small.fill('[name="text"]', 'half a sen');
+    const [, , appid = '', openid = ''] = new URL(small.url()).pathname.split('/');
+    await fetch(new URL('/_sandbox/write', small.url()), {
+      method: 'POST',
+      body: JSON.stringify({ appid, openid, content: '在别处写的' }),
+    });
+    await conversation.getByText('在别处写的').waitFor();
+    expect(await small.inputValue('[name="text"]')).toBe('half a sen');
+    for (const frame of small.frames()) {
+      expect(await frame.title()).not.toBe('run');
+      expect(
+        await frame.evaluate('document.documentElement.scrollWidth <= window.innerWidth'),
+      ).toBe(true);
+    }
+    if (screenshots)
+      await small.screenshot({ path: join(screenshots, 'phone.png'), fullPage: true });
+    await phone.close();
+  }, 60_000);
+
   it('reads everything but the live state without JavaScript', async () => {
     const plain = await browser.newContext({ javaScriptEnabled: false, locale: 'zh-CN' });
     const bare = await plain.newPage();
@@ -153,6 +188,10 @@ describe('a newcomer with a browser', () => {
     expect(await bare.textContent('main')).toContain('示例花店');
     await bare.goto(home);
     expect(await bare.textContent('main')).toContain('示例花店');
+    await bare.goto(`${home}/phone/wx1badb002feedface?openid=oPlain`);
+    await bare.fill('[name="text"]', '没有脚本');
+    await bare.press('[name="text"]', 'Enter');
+    await bare.frameLocator('iframe').getByText('没有脚本').waitFor();
     await plain.close();
   }, 60_000);
 

@@ -124,8 +124,10 @@ const uploadImage: Api = {
   isUpload: true,
   permissions: [1, 8, 9, 11, 18, 37, 100],
   handle: (call) => {
-    fileOf(call, ARTICLE_IMAGE);
-    return { url: `${call.world.url}/mmbiz_png/${randomBytes(16).toString('hex')}/0` };
+    const { bytes } = fileOf(call, ARTICLE_IMAGE);
+    const id = randomBytes(16).toString('hex');
+    call.world.mediaBytes.set(id, bytes);
+    return { url: `${call.world.url}/mmbiz_png/${id}/0` };
   },
 };
 

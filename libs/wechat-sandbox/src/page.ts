@@ -1,5 +1,7 @@
 import { Html, html } from '@app/html';
 
+import type { SandboxAccount } from './state.js';
+
 const STYLE = `
 :root{--green:#07c160;--ink:#1d1f21;--soft:#5f6670;--line:#e3e6ea;--back:#f4f5f7}
 *{box-sizing:border-box}
@@ -23,17 +25,27 @@ code{font-size:14px;overflow-wrap:anywhere}
 form{margin:0}
 `;
 
-/** A whole page. It always says that it is not the real WeChat. */
-export function page(title: string, content: Html): string {
+/**
+ * A whole page. It says that it is not the real WeChat.
+ *
+ * @param more style over the common one, and what else stands in its head
+ */
+export function page(
+  title: string,
+  content: Html,
+  more: { style?: string; head?: Html } = {},
+): string {
   return `<!doctype html>${
     html`<html lang="zh-CN">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width,initial-scale=1" />
+        <link rel="icon" href="/mmopen/sandbox/0" />
         <title>${title}</title>
         <style>
-          ${new Html(STYLE)}
+          ${new Html(STYLE + (more.style ?? ''))}
         </style>
+        ${more.head}
       </head>
       <body>
         <div class="ribbon">
@@ -43,4 +55,21 @@ export function page(title: string, content: Html): string {
       </body>
     </html>`.text
   }`;
+}
+
+/** What sort of account it is, in words. */
+export function kindOf({ accountType, serviceType, verifyType }: SandboxAccount): string {
+  const kind = accountType === 'mini_program' ? '小程序' : serviceType === 2 ? '服务号' : '订阅号';
+  return `${kind}${verifyType === 0 ? '（已认证）' : '（未认证）'}`;
+}
+
+/** Says why a page cannot be shown. */
+export function errorPage(message: string): string {
+  return page(
+    '出错了',
+    html`<div class="card">
+      <h1>无法继续<span class="en">Cannot go on</span></h1>
+      <p id="refusal">${message}</p>
+    </div>`,
+  );
 }

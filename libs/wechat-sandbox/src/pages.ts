@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { html, type Html } from '@app/html';
 import { PERMISSION_SETS } from '@app/wechat';
 
-import { page } from './page.js';
+import { errorPage, kindOf, page } from './page.js';
 import type { WechatSandbox } from './sandbox.js';
 import { offeredPermissions, type SandboxAccount } from './state.js';
 
@@ -259,23 +259,9 @@ function home({ sandbox }: Visit): Answer {
         <form method="post" action="/_home/ticket">
           <button>推送 ticket / Push a ticket</button>
         </form>
+        <a class="button" href="/phone">手机微信 / A phone with WeChat</a>
       </div>
     </div>
     ${rows}`;
   return { html: page('微信沙箱 WeChat sandbox', content) };
-}
-
-function kindOf({ accountType, serviceType, verifyType }: SandboxAccount): string {
-  const kind = accountType === 'mini_program' ? '小程序' : serviceType === 2 ? '服务号' : '订阅号';
-  return `${kind}${verifyType === 0 ? '（已认证）' : '（未认证）'}`;
-}
-
-function errorPage(message: string): string {
-  return page(
-    '出错了',
-    html`<div class="card">
-      <h1>无法继续<span class="en">Cannot go on</span></h1>
-      <p id="refusal">${message}</p>
-    </div>`,
-  );
 }

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { crc32, deflateSync } from 'node:zlib';
 
+import { MEDIA_CONTENT_TYPES, mediaFormatOf } from '@app/wechat';
 import QRCode from 'qrcode';
 
 import { isOver } from './qr-codes.js';
@@ -30,19 +31,33 @@ export function isPicture({ pathname }: URL): boolean {
   );
 }
 
-/** Sends a picture: the one that was set, else one that is drawn; 404 for a ticket that shows nothing. */
+/** Sends a picture: the one that was set or uploaded, else one that is drawn; 404 for a ticket that shows nothing. */
 export function sendPicture(sandbox: WechatSandbox, url: URL, response: ServerResponse): void {
-  const body = sandbox.pictures.has(url.pathname) ? null : draw(sandbox, url);
-  const picture = sandbox.pictures.get(url.pathname) ?? {
-    status: body ? 200 : 404,
-    contentType: body ? 'image/png' : 'text/plain',
-    body: body ?? Buffer.alloc(0),
-  };
-  const { status = 200, contentType, headers } = picture;
-  response.writeHead(status, { 'content-type': contentType, ...headers }).end(picture.body);
+  const {
+    status = 200,
+    contentType,
+    body,
+    headers,
+  } = sandbox.pictures.get(url.pathname) ?? uploaded(sandbox, url) ?? draw(sandbox, url);
+  response.writeHead(status, { 'content-type': contentType, ...headers }).end(body);
 }
 
-function draw(sandbox: WechatSandbox, { pathname, searchParams }: URL): Buffer | null {
+/** By its first bytes: what an upload calls itself may be anything. */
+function uploaded({ mediaBytes }: WechatSandbox, { pathname }: URL): Picture | null {
+  const body = mediaBytes.get(pathname.split('/')[2] ?? '');
+  const format = body && mediaFormatOf(body);
+  if (!body || !format) return null;
+  return { contentType: MEDIA_CONTENT_TYPES[format], body };
+}
+
+function draw(sandbox: WechatSandbox, url: URL): Picture {
+  const body = drawing(sandbox, url);
+  return body
+    ? { contentType: 'image/png', body }
+    : { status: 404, contentType: 'text/plain', body: Buffer.alloc(0) };
+}
+
+function drawing(sandbox: WechatSandbox, { pathname, searchParams }: URL): Buffer | null {
   if (pathname === SHOW_QR_CODE) {
     const ticket = searchParams.get('ticket') ?? '';
     const code = Object.values(sandbox.data.accounts)

@@ -103,6 +103,10 @@ async function stay(): Promise<void> {
      ${running.serviceUrl}/docs
      密钥 key: ${running.apiKey}
 
+  3. 扮演一位粉丝：关注、扫码、发消息
+     Be a follower: follow, scan, write
+     ${running.sandbox.url}/phone
+
   微信沙箱 WeChat sandbox: ${running.sandbox.url}
   日志 log: ${join(setup.folder, 'service.log')}
   Ctrl-C 停止 stops

@@ -17,6 +17,7 @@ import {
 import { broadcastApi } from './broadcast-api.js';
 import { componentApi, retireTokens, rotateRefreshToken } from './component-api.js';
 import { handleControl } from './control.js';
+import { noteAct, noteReply, type PersonAct } from './conversation.js';
 import { customerServiceApi } from './customer-service-api.js';
 import { type Fault, Faults } from './faults.js';
 import { mediaApi } from './media-api.js';
@@ -32,6 +33,7 @@ import {
 import { handlePage, type ScanSession } from './pages.js';
 import { noteActivity } from './people.js';
 import { Person } from './person.js';
+import { handlePhone, isPhone } from './phone.js';
 import { isPicture, type Picture, sendPicture } from './pictures.js';
 import {
   type Corruption,
@@ -240,7 +242,7 @@ export class WechatSandbox implements World {
   }
 
   requestTicket(): void {
-    void this.#inBackground(this.pushTicket());
+    void this.inBackground(this.pushTicket());
   }
 
   /** Pushes a component event. `fields` go over AppId and CreateTime. */
@@ -275,7 +277,7 @@ export class WechatSandbox implements World {
   ): Promise<MessagePushResult> {
     const account = this.account(appid);
     const { ToUserName = account.originalId, FromUserName = SENDER, ...rest } = fields;
-    if (typeof FromUserName === 'string') noteActivity(account, FromUserName, rest, this.now());
+    const act = this.#note(account, FromUserName, rest);
     if (!this.messagesUrl) return { attempts: [], delivered: false, reply: null };
     const xml = buildXml({
       ToUserName,
@@ -284,7 +286,7 @@ export class WechatSandbox implements World {
       ...(rest['MsgType'] !== 'event' && { MsgId: randomMsgId() }),
       ...rest,
     });
-    return this.#pusher.deliverMessage(
+    const result = await this.#pusher.deliverMessage(
       this.messagesUrl.replaceAll('$APPID$', () => appid),
       xml,
       {
@@ -293,6 +295,14 @@ export class WechatSandbox implements World {
       },
       corruption,
     );
+    noteReply(act, result, this.now());
+    return result;
+  }
+
+  #note(account: SandboxAccount, openid: XmlInput[string], fields: XmlInput): PersonAct | null {
+    if (typeof openid !== 'string') return null;
+    noteActivity(account, openid, fields, this.now());
+    return noteAct(this.data, account.appid, openid, fields, this.now());
   }
 
   /**
@@ -329,7 +339,7 @@ export class WechatSandbox implements World {
     const config = over.config ?? account.pushConfig;
     if (!config) throw new RangeError(`${appid} has no push configuration.`);
     const { ToUserName = account.originalId, FromUserName = SENDER, ...rest } = fields;
-    if (typeof FromUserName === 'string') noteActivity(account, FromUserName, rest, this.now());
+    this.#note(account, FromUserName, rest);
     const document = toDocument(
       {
         ToUserName,
@@ -450,7 +460,7 @@ export class WechatSandbox implements World {
         };
     const pushed =
       event && request.push !== false
-        ? this.#inBackground(this.pushEvent(event))
+        ? this.inBackground(this.pushEvent(event))
         : Promise.resolve();
     this.changed();
     return { authCode, expiresIn: CODE_SECONDS, event, pushed };
@@ -471,7 +481,7 @@ export class WechatSandbox implements World {
       AuthorizerAppid: appid,
     };
     const pushed =
-      options.push === false ? Promise.resolve() : this.#inBackground(this.pushEvent(event));
+      options.push === false ? Promise.resolve() : this.inBackground(this.pushEvent(event));
     this.changed();
     return { event, pushed };
   }
@@ -485,7 +495,8 @@ export class WechatSandbox implements World {
     this.options.onChange?.(this.data);
   }
 
-  #inBackground<T>(work: Promise<T>): Promise<T> {
+  /** Work that {@link settled} waits for. */
+  inBackground<T>(work: Promise<T>): Promise<T> {
     this.#background.add(work);
     void work.finally(() => this.#background.delete(work));
     return work;
@@ -500,6 +511,7 @@ export class WechatSandbox implements World {
       else {
         const body = bytes.toString('utf8');
         if (url.pathname.startsWith('/_sandbox/')) await handleControl(this, url, body, response);
+        else if (isPhone(url)) await handlePhone(this, request.method ?? '', url, body, response);
         else handlePage(this, request, response, url, body);
       }
       this.changed();
@@ -533,7 +545,7 @@ export class WechatSandbox implements World {
     entry.errcode = 'errcode' in answer && typeof answer.errcode === 'number' ? answer.errcode : 0;
     const results = this.results.takeFresh();
     if (this.results.timing === 'before_answer') await this.results.tellAll(results);
-    else if (results.length > 0) void this.#inBackground(this.results.tellAll(results));
+    else if (results.length > 0) void this.inBackground(this.results.tellAll(results));
     if (fault?.kind === 'lost_answer') {
       response.destroy();
       return;

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { MINIMUM_PERMISSIONS } from '@app/wechat';
 
+import type { PersonAct } from './conversation.js';
 import type { SandboxMedia } from './media-api.js';
 import type { PushConfig } from './own-push.js';
 import type { SandboxPerson } from './people.js';
@@ -138,6 +139,8 @@ export interface SandboxData {
   componentResets?: Record<string, number>;
   /** What was sent to people. */
   messages: SentMessage[];
+  /** What people did in conversations, the latest of it. */
+  acts: PersonAct[];
   /** By media id. */
   media: Record<string, SandboxMedia>;
   /** Results that are held. */
@@ -159,6 +162,7 @@ export function emptyData(): SandboxData {
     dailyLimits: {},
     minuteLimits: {},
     messages: [],
+    acts: [],
     media: {},
     results: [],
     serial: 0,
