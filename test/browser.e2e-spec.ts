@@ -161,7 +161,9 @@ describe('a newcomer with a browser', () => {
     await small.fill('[name="text"]', hostile);
     await small.press('[name="text"]', 'Enter');
     await conversation.getByText(hostile).waitFor();
-    await small.fill('[name="text"]', 'half a sen');
+    // One message follows the other without a tap.
+    expect(await small.getAttribute(':focus', 'name')).toBe('text');
+    await small.keyboard.type('half a sen');
     const [, , appid = '', openid = ''] = new URL(small.url()).pathname.split('/');
     await fetch(new URL('/_sandbox/write', small.url()), {
       method: 'POST',

@@ -40,7 +40,7 @@ const CONVERSATION_STYLE = `
 html,body{height:100%;background:#ededed}
 .ribbon{display:none}
 main{margin:0;padding:12px;max-width:none;height:100%;overflow-y:auto;display:flex;flex-direction:column-reverse;gap:12px}
-main>:last-child{margin-bottom:auto}
+main>:first-child{margin-bottom:auto}
 .time,.happened{align-self:center;text-align:center;color:#6a6a6a;font-size:13px;margin:0;overflow-wrap:anywhere}
 .said{max-width:82%;align-self:flex-start}
 .said.person{align-self:flex-end}
@@ -111,13 +111,14 @@ export function accountsPage(accounts: readonly SandboxAccount[]): string {
   );
 }
 
-/** A person's WeChat, open at one account. */
+/** A person's WeChat, open at one account. @param seen what she is told, and whether she has just written */
 export function phonePage(
   sandbox: WechatSandbox,
   account: SandboxAccount,
   openid: string,
-  notice: Notice | null,
+  seen: { notice: Notice | null; isWriting: boolean },
 ): string {
+  const { notice, isWriting } = seen;
   const path = `/phone/${account.appid}/${openid}`;
   const person = Object.hasOwn(account.people, openid) ? account.people[openid] : undefined;
   const isFollower = person?.isFollower ?? false;
@@ -140,6 +141,7 @@ export function phonePage(
               autocomplete="off"
               aria-label="消息 Message"
               placeholder="发消息 Write"
+              ${isWriting && new Html('autofocus')}
             />
             <button>发送 Send</button>
           </form>

@@ -71,14 +71,16 @@ export async function handlePhone(
     const lines = conversationOf(sandbox.data, account, openid);
     if (method === 'GET' && part === '') {
       const notice = Object.keys(NOTICES).find((one): one is Notice => one === query.get('notice'));
-      return show(phonePage(sandbox, account, openid, notice ?? null));
+      const seen = { notice: notice ?? null, isWriting: query.has('writing') };
+      return show(phonePage(sandbox, account, openid, seen));
     }
     if (method === 'GET' && part === 'conversation')
       return show(conversationPage(sandbox, account, openid, lines), CONVERSATION_POLICY);
     const act = Object.hasOwn(ACTIONS, part) ? ACTIONS[part] : undefined;
     if (method === 'POST' && act) {
       const notice = await perform(sandbox, sandbox.person(appid, openid), act, part, body);
-      return lead(`/phone/${appid}/${openid}${notice ? `?notice=${notice}` : ''}`);
+      const next = notice ? `?notice=${notice}` : part === 'write' ? '?writing' : '';
+      return lead(`/phone/${appid}/${openid}${next}`);
     }
   }
   response.writeHead(404, { 'content-type': 'text/html; charset=utf-8' });
