@@ -121,6 +121,7 @@ describe('the phone', () => {
 
   it.each([
     ['GET', '/phone/wx0/oPerson'],
+    ['GET', '/phone/constructor/oPerson'],
     ['GET', `/phone/${SERVICE_ACCOUNT}/<b>`],
     ['GET', `${PHONE}/write`],
     ['GET', `${PHONE}/constructor`],

@@ -68,14 +68,15 @@ export async function handlePhone(
   if (method === 'GET' && account && openid === '')
     return lead(`/phone/${appid}/${openidOf(query.get('openid'))}`);
   if (account && OPENID.test(openid)) {
-    const lines = conversationOf(sandbox.data, account, openid);
     if (method === 'GET' && part === '') {
       const notice = Object.keys(NOTICES).find((one): one is Notice => one === query.get('notice'));
       const seen = { notice: notice ?? null, isWriting: query.has('writing') };
       return show(phonePage(sandbox, account, openid, seen));
     }
-    if (method === 'GET' && part === 'conversation')
+    if (method === 'GET' && part === 'conversation') {
+      const lines = conversationOf(sandbox.data, account, openid);
       return show(conversationPage(sandbox, account, openid, lines), CONVERSATION_POLICY);
+    }
     const act = Object.hasOwn(ACTIONS, part) ? ACTIONS[part] : undefined;
     if (method === 'POST' && act) {
       const notice = await perform(sandbox, sandbox.person(appid, openid), act, part, body);

@@ -185,7 +185,8 @@ export class WechatSandbox implements World {
   }
 
   findAccount(appid: string): SandboxAccount | null {
-    return this.data.accounts[appid] ?? null;
+    const { accounts } = this.data;
+    return (Object.hasOwn(accounts, appid) ? accounts[appid] : null) ?? null;
   }
 
   /** @throws RangeError for an appid that WeChat does not know */
