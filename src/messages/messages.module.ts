@@ -56,6 +56,14 @@ import { TemplatesModule } from './templates/templates.module.js';
     SubscriptionMessageKind,
     TemplateMessageKind,
   ],
-  exports: [DeliveryLedger, MessageResults, PeopleModule, TemplatesModule],
+  exports: [
+    DeliveryLedger,
+    DeliverySender,
+    MediaModule,
+    MessageKinds,
+    MessageResults,
+    PeopleModule,
+    TemplatesModule,
+  ],
 })
 export class MessagesModule {}

@@ -42,7 +42,7 @@ export class PushHandlers {
   readonly #handlers = new Map<string, PushHandler>();
   readonly #ofEvents = new Map<string, PushHandler>();
   readonly #grouped = new WeakSet<PushHandler>();
-  readonly #replies: PassiveReply[] = [];
+  readonly #replies: { reply: PassiveReply; rank: number }[] = [];
 
   /** @throws TypeError when the kind has a handler already */
   register<K extends Push['kind']>(
@@ -69,9 +69,10 @@ export class PushHandlers {
     this.#grouped.add(handler as PushHandler);
   }
 
-  /** Adds somebody who may have an answer; the first that has one gives it. */
-  registerReply(reply: PassiveReply): void {
-    this.#replies.push(reply);
+  /** Adds somebody who may have an answer; the first that has one gives it. @param rank the lower ones are asked first */
+  registerReply(reply: PassiveReply, rank = 0): void {
+    this.#replies.push({ reply, rank });
+    this.#replies.sort((one, other) => one.rank - other.rank);
   }
 
   find(push: Push): PushHandler | null {
@@ -85,7 +86,7 @@ export class PushHandlers {
   }
 
   reply(push: AccountPush, appid: string): string | null {
-    for (const reply of this.#replies) {
+    for (const { reply } of this.#replies) {
       const text = reply(push, appid);
       if (text !== null) return text;
     }

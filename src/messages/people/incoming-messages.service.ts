@@ -29,6 +29,7 @@ import {
   IncomingMessagesRepository,
 } from './incoming-messages.repository.js';
 import type { Interaction } from './ledger.js';
+import { PeopleWatchers } from './people-watchers.js';
 import { PeopleService } from './people.service.js';
 
 const PURGE_SECONDS = 3_600;
@@ -59,6 +60,7 @@ export class IncomingMessages implements OnModuleInit {
     private readonly people: PeopleService,
     private readonly accounts: AccountsService,
     private readonly events: EventsService,
+    private readonly watchers: PeopleWatchers,
     private readonly handlers: PushHandlers,
     private readonly schedule: LeasedSchedule,
     private readonly secrets: SecretBox,
@@ -128,6 +130,8 @@ export class IncomingMessages implements OnModuleInit {
       const { tenantId, appid } = account;
       const key = { tenantId, appid, openid: row.openid };
       await this.events.emitAll(tx, [{ ...newsOf(push, row, interaction, noted), key }]);
+      const { id } = row;
+      await this.watchers.tell(tx, { id, account, push, interaction, ...noted });
     });
   }
 

@@ -13,6 +13,7 @@ import { IncomingMessages } from './incoming-messages.service.js';
 import { PeopleController } from './people.controller.js';
 import { PeopleRepository } from './people.repository.js';
 import { PeopleService } from './people.service.js';
+import { PeopleWatchers } from './people-watchers.js';
 import { PersonErasure } from './person-erasure.js';
 import { Person, ReplyWindowRow, SubscriptionGrant } from './person.entity.js';
 
@@ -33,8 +34,9 @@ import { Person, ReplyWindowRow, SubscriptionGrant } from './person.entity.js';
     IncomingMessagesRepository,
     PeopleRepository,
     PeopleService,
+    PeopleWatchers,
     PersonErasure,
   ],
-  exports: [EligibilityService, PeopleService],
+  exports: [EligibilityService, PeopleService, PeopleWatchers],
 })
 export class PeopleModule {}
