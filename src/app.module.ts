@@ -3,6 +3,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import type { Env } from '../config/env.js';
 import { AccessModule } from './access/access.module.js';
 import { AccountsModule } from './accounts/accounts.module.js';
+import { AutoRepliesModule } from './auto-replies/auto-replies.module.js';
 import { CommonModule } from './common/common.module.js';
 import { ProcessRole } from './common/process-role.js';
 import { ComponentAuthorizationModule } from './component-authorization/component-authorization.module.js';
@@ -13,6 +14,7 @@ import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { KeyRotationModule } from './key-rotation/key-rotation.module.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { PushesModule } from './pushes/pushes.module.js';
+import { QrCodesModule } from './qr-codes/qr-codes.module.js';
 import { QueueModule } from './queue/queue.module.js';
 import { SendConfigModule } from './send-config/send-config.module.js';
 import { ReceiptsModule } from './receipts/receipts.module.js';
@@ -41,6 +43,8 @@ export class AppModule {
         TokenRefreshModule,
         MessagesModule,
         ReceiptsModule,
+        AutoRepliesModule,
+        QrCodesModule,
         HealthModule,
       ],
     };
