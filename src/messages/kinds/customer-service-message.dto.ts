@@ -1,4 +1,5 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import type { CustomerServiceType } from '@app/wechat';
+import { ApiProperty, ApiPropertyOptional, getSchemaPath } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import {
   ArrayMaxSize,
@@ -15,25 +16,26 @@ import {
 
 const MAX_MESSAGES = 5;
 const MAX_MENU_ITEMS = 10;
+const TYPES = [
+  'text',
+  'image',
+  'voice',
+  'video',
+  'music',
+  'news',
+  'article',
+  'published_article',
+  'menu',
+  'mini_program_page',
+  'link',
+  'card',
+] as const satisfies readonly CustomerServiceType[];
 const ADDRESS = /^https?:\/\/\S+$/;
 
 /** What every message has. Its class is chosen by it. */
 export class CustomerServiceMessageDto {
-  @ApiProperty({ example: 'text' })
-  @IsIn([
-    'text',
-    'image',
-    'voice',
-    'video',
-    'music',
-    'news',
-    'article',
-    'published_article',
-    'menu',
-    'mini_program_page',
-    'link',
-    'card',
-  ])
+  @ApiProperty({ enum: TYPES, example: 'text' })
+  @IsIn(TYPES)
   type: string;
 }
 
@@ -48,20 +50,18 @@ export class TextMessageDto extends CustomerServiceMessageDto {
   text: string;
 }
 
-export class ImageMessageDto extends CustomerServiceMessageDto {
-  declare type: 'image';
-
+class MediumMessageDto extends CustomerServiceMessageDto {
   @ApiProperty({ example: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001' })
   @Length(1, 36)
   mediaId: string;
 }
 
-export class VoiceMessageDto extends CustomerServiceMessageDto {
-  declare type: 'voice';
+export class ImageMessageDto extends MediumMessageDto {
+  declare type: 'image';
+}
 
-  @ApiProperty({ example: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001' })
-  @Length(1, 36)
-  mediaId: string;
+export class VoiceMessageDto extends MediumMessageDto {
+  declare type: 'voice';
 }
 
 export class VideoMessageDto extends CustomerServiceMessageDto {
@@ -114,9 +114,8 @@ export class MusicMessageDto extends CustomerServiceMessageDto {
   description?: string;
 }
 
-export class NewsMessageDto extends CustomerServiceMessageDto {
-  declare type: 'news';
-
+/** A card that opens a page. */
+class PageCardDto extends CustomerServiceMessageDto {
   @ApiProperty({ example: '秋季新品' })
   @Length(1, 128)
   title: string;
@@ -130,11 +129,24 @@ export class NewsMessageDto extends CustomerServiceMessageDto {
   @Matches(ADDRESS)
   @MaxLength(1024)
   url: string;
+}
+
+export class NewsMessageDto extends PageCardDto {
+  declare type: 'news';
 
   @ApiProperty({ example: 'https://cdn.example.com/autumn.jpg' })
   @Matches(ADDRESS)
   @MaxLength(1024)
   imageUrl: string;
+}
+
+export class LinkMessageDto extends PageCardDto {
+  declare type: 'link';
+
+  @ApiProperty({ example: 'https://cdn.example.com/autumn.jpg' })
+  @Matches(ADDRESS)
+  @MaxLength(1024)
+  thumbUrl: string;
 }
 
 /** By WeChat's own id. */
@@ -217,29 +229,6 @@ export class MiniProgramPageMessageDto extends CustomerServiceMessageDto {
   thumbMediaId: string;
 }
 
-export class LinkMessageDto extends CustomerServiceMessageDto {
-  declare type: 'link';
-
-  @ApiProperty({ example: '秋季新品' })
-  @Length(1, 128)
-  title: string;
-
-  @ApiProperty({ example: '点击查看' })
-  @IsString()
-  @MaxLength(512)
-  description: string;
-
-  @ApiProperty({ example: 'https://m.example.com/autumn' })
-  @Matches(ADDRESS)
-  @MaxLength(1024)
-  url: string;
-
-  @ApiProperty({ example: 'https://cdn.example.com/autumn.jpg' })
-  @Matches(ADDRESS)
-  @MaxLength(1024)
-  thumbUrl: string;
-}
-
 export class CardMessageDto extends CustomerServiceMessageDto {
   declare type: 'card';
 
@@ -266,6 +255,14 @@ export const MESSAGE_DTOS = {
 export type AnyMessageDto = InstanceType<(typeof MESSAGE_DTOS)[keyof typeof MESSAGE_DTOS]>;
 
 export class CustomerServiceContentDto {
+  @ApiProperty({
+    type: 'array',
+    minItems: 1,
+    maxItems: MAX_MESSAGES,
+    items: { oneOf: Object.values(MESSAGE_DTOS).map((dto) => ({ $ref: getSchemaPath(dto) })) },
+    description: '按顺序发送 / Sent in their order',
+    example: [{ type: 'text', text: '您好，订单已发货。' }],
+  })
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(MAX_MESSAGES)
