@@ -414,6 +414,21 @@ describe('pushes in any order, each more than once', () => {
   });
 });
 
+describe('an event that is no doing of a person', () => {
+  it.each(['LOCATION', 'TEMPLATESENDJOBFINISH', 'kf_create_session'])(
+    '%s says nothing of one',
+    async (Event) => {
+      const openid = newOpenid();
+      await app.sandbox.pushMessage(service, { FromUserName: openid, MsgType: 'event', Event });
+      await app.settled();
+      expect(await personOf(service, openid)).toMatchObject({
+        ...{ following: null, lastInteractionAt: null, windows: [] },
+      });
+      expect(await eventsOf(openid)).toEqual([]);
+    },
+  );
+});
+
 describe('what WeChat says of a receiver', () => {
   const refused = (
     appid: string,

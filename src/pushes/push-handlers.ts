@@ -39,20 +39,27 @@ export type PassiveReply = (push: AccountPush, appid: string) => string | null;
 /** Who handles what: the rooms above register themselves, the ledger knows none of them. */
 @Injectable()
 export class PushHandlers {
-  readonly #handlers = new Map<string, PushHandler>();
+  readonly #handlers = new Map<string, { handler: PushHandler; takes: (push: Push) => boolean }>();
   readonly #ofEvents = new Map<string, PushHandler>();
   readonly #grouped = new WeakSet<PushHandler>();
   readonly #replies: { reply: PassiveReply; rank: number }[] = [];
 
-  /** @throws TypeError when the kind has a handler already */
+  /**
+   * @param takes tells the pushes of the kind that it is for; the others are kept, and end with that. Default: all
+   * @throws TypeError when the kind has a handler already
+   */
   register<K extends Push['kind']>(
     kind: K,
     handler: PushHandler<Extract<Push, { kind: K }>>,
+    takes: (push: Extract<Push, { kind: K }>) => boolean = () => true,
   ): void {
     if (this.#handlers.has(kind))
       throw new TypeError(`The push kind ${kind} has a handler already.`);
     // The ledger hands every handler the pushes of its own kind only.
-    this.#handlers.set(kind, handler as PushHandler);
+    this.#handlers.set(kind, {
+      handler: handler as PushHandler,
+      takes: takes as (push: Push) => boolean,
+    });
   }
 
   /**
@@ -77,7 +84,9 @@ export class PushHandlers {
 
   find(push: Push): PushHandler | null {
     const own = push.kind === 'event' ? this.#ofEvents.get(push.event) : undefined;
-    return own ?? this.#handlers.get(push.kind) ?? null;
+    if (own) return own;
+    const ofKind = this.#handlers.get(push.kind);
+    return ofKind?.takes(push) ? ofKind.handler : null;
   }
 
   /** Whether the handler writes what it is called with in groups, on few connections however many there are. */

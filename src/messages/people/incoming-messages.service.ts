@@ -87,7 +87,7 @@ export class IncomingMessages implements OnModuleInit {
       },
     });
     this.handlers.register('message', (push, context) => this.#take(push, context));
-    this.handlers.register('event', (push, context) => this.#take(push, context));
+    this.handlers.register('event', (push, context) => this.#take(push, context), isOfPerson);
     this.schedule.every('purge-incoming-messages', PURGE_SECONDS, () => this.purge());
   }
 
@@ -118,7 +118,6 @@ export class IncomingMessages implements OnModuleInit {
    * that it can be erased, which `DELETE /accounts/{appid}/people/{openid}` does.
    */
   async #take(push: AccountPush, context: PushContext): Promise<void> {
-    if (!isOfPerson(push)) return;
     const row = this.#toRow(push, context);
     await this.db.write(async (tx) => {
       await context.finish(tx);
