@@ -333,6 +333,20 @@ describe('a receiver that is down', () => {
     expect(receiver.sequencesOf(bad)).toEqual([1, 1, 1, 2, 3]);
   });
 
+  it('for one account holds up no other account, however many there are', async () => {
+    const [tenant, receiver] = [newTenant(), await newReceiver()];
+    const { id } = await newWebhook(tenant, receiver);
+    const bad = newAppid();
+    receiver.says = ({ event }) => ({ status: event.appid === bad ? 500 : 200 });
+    await tell(tenant, bad);
+    await tried(tenant, id, 1);
+    // So many that some are sent together with it.
+    const others = counted(40).map(newAppid);
+    for (const appid of others) await tell(tenant, appid);
+    await until(() => others.every((appid) => receiver.sequencesOf(appid).length === 1));
+    expect(receiver.sequencesOf(bad)).toEqual([1]);
+  });
+
   it('that says it is gone is switched off at once', async () => {
     const [tenant, appid, receiver] = [newTenant(), newAppid(), await newReceiver()];
     const { id } = await newWebhook(tenant, receiver);

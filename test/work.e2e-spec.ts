@@ -585,6 +585,16 @@ describe.each(isSkipped ? ['in-process' as const] : TRANSPORTS)('durable work, %
       await until(() => service.isDone(kind));
       expect(kind.tried).toEqual([1, 4, 5]);
     });
+
+    it('is done sooner when it is asked for sooner, and no later', async () => {
+      await service.add(kind, 6, { key: 'hurry', delayMs: 3_600_000 });
+      await service.add(kind, 7, { key: 'hurry', delayMs: 7_200_000 });
+      const [before] = await service.rows(kind);
+      await service.add(kind, 8, { key: 'hurry' });
+      await until(() => service.isDone(kind));
+      expect(before).toMatchObject({ payload: { n: 6 }, epoch: 0 });
+      expect(kind.tried.at(-1)).toBe(6);
+    });
   });
 
   describe('that is pointed to again and again', () => {

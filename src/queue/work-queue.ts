@@ -41,7 +41,7 @@ export interface NewWork {
   kind: string;
   /** Ids only: no secret, no person's words. */
   payload: object;
-  /** While work of this kind with this key stands, adding it again changes nothing. */
+  /** While work of this kind with this key stands, adding it again only has it done sooner, if this one is due sooner. */
   key?: string;
   /** The account it is about. */
   appid?: string;
@@ -117,8 +117,8 @@ export class WorkQueue implements OnModuleInit, OnApplicationBootstrap, BeforeAp
       createdAt: now,
       updatedAt: now,
     };
-    await this.work.insertOnce(tx, row);
-    this.db.afterCommit(tx, () => void this.transport.announce([this.#pointerTo(row)]));
+    const standing = await this.work.insertOrHasten(tx, row);
+    this.db.afterCommit(tx, () => void this.transport.announce([this.#pointerTo(standing)]));
   }
 
   /** Points again to everything that waits: what was lost on its way is found here. */

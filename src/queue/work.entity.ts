@@ -17,7 +17,7 @@ export class Work {
   @Column({ type: 'varchar', length: 64 })
   kind: string;
 
-  /** Adding the same again while this row stands changes nothing; null never meets another. */
+  /** Adding the same again while this row stands adds none; null never meets another. */
   @Column({ name: 'dedup_key', type: 'varchar', length: 160, nullable: true })
   dedupKey: string | null;
 

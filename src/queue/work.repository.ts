@@ -26,9 +26,34 @@ export class WorkRepository {
     return on.findOneBy(Work, { id });
   }
 
-  /** Adds it, unless one of its kind with its key stands already. */
-  async insertOnce(tx: Tx, work: Work): Promise<void> {
-    await tx.createQueryBuilder().insert().into(Work).values(work).orIgnore().execute();
+  /**
+   * Adds it. Where one of its kind with its key stands already, that one is done by the earlier of both times, unless it
+   * has failed and waits to be tried again.
+   *
+   * @returns the one that stands
+   */
+  async insertOrHasten(tx: Tx, work: Work): Promise<Work> {
+    const { kind, dedupKey } = work;
+    const insert = tx.createQueryBuilder().insert().into(Work).values(work);
+    const [sql, parameters] = insert.getQueryAndParameters();
+    await tx.query(`${sql} ${this.#hastenSql}`, parameters);
+    if (dedupKey === null) return work;
+    const standing = await tx.findOne(Work, {
+      where: { kind, dedupKey },
+      ...this.db.currentRead(tx),
+    });
+    return standing ?? work;
+  }
+
+  /** With another epoch: to what carries pointers it is another one then, and not the one that comes later. */
+  get #hastenSql(): string {
+    const isHeld = "state = 'ready' AND attempts = 0";
+    return this.db.isSqlite
+      ? `ON CONFLICT (kind, dedup_key) DO UPDATE SET run_at = excluded.run_at, epoch = epoch + 1
+         WHERE ${isHeld} AND excluded.run_at < run_at`
+      : `ON DUPLICATE KEY UPDATE
+         epoch = IF(${isHeld} AND VALUES(run_at) < run_at, epoch + 1, epoch),
+         run_at = IF(${isHeld}, LEAST(run_at, VALUES(run_at)), run_at)`;
   }
 
   /** What may be claimed now, the most urgent and then the longest due first. */
