@@ -23,9 +23,11 @@ export class AccountScenes {
   /** Every scene of each account, in their order; a handful of queries however many they are. */
   async findAll(accounts: readonly Account[]): Promise<SceneState[][]> {
     const appids = accounts.map(({ appid }) => appid);
+    // Only of mini-programs anything is configured.
+    const miniPrograms = accounts.filter(({ accountType }) => accountType === 'mini_program');
     const [paused, conditions] = await Promise.all([
       this.pauses.find(appids),
-      this.conditions.find(appids),
+      this.conditions.find(miniPrograms.map(({ appid }) => appid)),
     ]);
     return accounts.map((account) =>
       scenesOf(account, {

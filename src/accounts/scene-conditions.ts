@@ -19,6 +19,7 @@ export class SceneConditions {
   /** What the accounts fulfil, by appid. */
   async find(appids: readonly string[]): Promise<Map<string, Set<Condition>>> {
     const fulfilled = new Map(appids.map((appid) => [appid, new Set<Condition>()]));
+    if (appids.length === 0) return fulfilled;
     for (const condition of CONDITIONS) {
       const source = this.#sources.get(condition);
       for (const appid of (await source?.(appids)) ?? []) fulfilled.get(appid)?.add(condition);

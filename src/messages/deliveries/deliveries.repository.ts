@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Brackets, In, IsNull, LessThan, LessThanOrEqual, Not } from 'typeorm';
+import { Brackets, In, IsNull, LessThan, LessThanOrEqual, MoreThanOrEqual, Not } from 'typeorm';
 
 import type { Position } from '../../common/paging.js';
 import { Database, type Tx } from '../../database/database.js';
@@ -36,25 +36,29 @@ export class DeliveriesRepository {
     return tx.findOne(Delivery, { where: { id }, ...this.db.currentRead(tx) });
   }
 
-  /** @param leaseMs where it is to be sent at once */
-  async insert(tx: Tx, row: NewDelivery, leaseMs: number | null): Promise<void> {
-    await tx
+  /** Adds one that is to be sent at once, in one statement: nothing else belongs to it. */
+  async begin(row: NewDelivery, leaseMs: number): Promise<void> {
+    const insert = this.db.read
       .createQueryBuilder()
       .insert()
       .into(Delivery)
       .values({
         ...row,
-        leaseUntil: leaseMs === null ? null : () => this.db.nowSql(leaseMs),
-        firstSentAt: leaseMs === null ? null : () => this.db.nowSql(),
-      })
-      .updateEntity(false)
-      .execute();
+        leaseUntil: () => this.db.nowSql(leaseMs),
+        firstSentAt: () => this.db.nowSql(),
+      });
+    const [sql, parameters] = insert.getQueryAndParameters();
+    await this.db.statement(sql, parameters);
+  }
+
+  async insert(tx: Tx, row: NewDelivery): Promise<void> {
+    await tx.insert(Delivery, { ...row, leaseUntil: null, firstSentAt: null });
   }
 
   /** Adds one that waits for its first try. @returns false when one of its id is there already */
   async insertOnce(tx: Tx, row: NewDelivery): Promise<boolean> {
     if (await tx.findOne(Delivery, { select: { id: true }, where: { id: row.id } })) return false;
-    await tx.insert(Delivery, { ...row, leaseUntil: null, firstSentAt: null });
+    await this.insert(tx, row);
     return true;
   }
 
@@ -143,12 +147,18 @@ export class DeliveriesRepository {
     statuses: readonly DeliveryStatus[],
   ): Promise<Delivery[]> {
     const { appid, openid, kind, since } = about;
-    return tx
-      .createQueryBuilder(Delivery, 'delivery')
-      .where({ appid, openid, kind, status: In([...statuses]) })
-      .andWhere('delivery.createdAt >= :since', { since })
-      .take(3)
-      .getMany();
+    return tx.find(Delivery, {
+      where: {
+        appid,
+        openid,
+        kind,
+        status: In([...statuses]),
+        createdAt: MoreThanOrEqual(since),
+      },
+      take: 3,
+      // Whoever is just ending one of them comes before this look or after it.
+      ...this.db.currentRead(tx),
+    });
   }
 
   findByMsgid(tx: Tx, appid: string, msgid: string): Promise<Delivery | null> {

@@ -72,7 +72,7 @@ export class DeliveryLedger implements OnModuleInit {
   /** Begins one that is sent at once: it belongs to this process for `leaseMs`. */
   async begin(account: Account, request: DeliveryRequest, leaseMs: number): Promise<Delivery> {
     const row = this.#newRow(account, request);
-    await this.db.write((tx) => this.deliveries.insert(tx, row, leaseMs));
+    await this.deliveries.begin(row, leaseMs);
     // By the process's clock: whoever sends it now has just begun.
     return { ...row, leaseUntil: null, firstSentAt: row.createdAt };
   }
@@ -93,7 +93,7 @@ export class DeliveryLedger implements OnModuleInit {
       finishedAt: row.createdAt,
     };
     await this.db.write(async (tx) => {
-      await this.deliveries.insert(tx, skipped, null);
+      await this.deliveries.insert(tx, skipped);
       await this.tell(tx, account, { ...skipped, leaseUntil: null, firstSentAt: null });
     });
     return { ...skipped, leaseUntil: null, firstSentAt: null };

@@ -283,6 +283,8 @@ export class DeliverySender implements OnModuleInit {
   ): Promise<Delivery | null> {
     const { resultWithinMs } = this.kinds.of(delivery.kind);
     const now = this.clock.now();
+    // Locked before the look: a result that comes meanwhile finds it unknown, and none falls between the two.
+    await this.deliveries.findForUpdate(tx, delivery.id);
     const result = resultWithinMs === null ? null : await this.results.adopt(tx, delivery);
     const unknown = await this.#update(tx, delivery, {
       status: 'unknown',
