@@ -21,7 +21,7 @@ const ACCOUNT_ROW = {
   principal_name: '',
   verify_type: 0,
   account_status: 'normal',
-  permission_ids: '[]',
+  permission_ids: '[7]',
   authorization_state: 'authorized',
   authorized_at: '2026-01-01 00:00:00.000',
   authorization_changed_at: '2026-01-01 00:00:00.000',
@@ -35,8 +35,10 @@ const MINI_PROGRAM = { account_type: 'mini_program', subtype: 'mini_program' };
 const INSERT_ACCOUNT = `INSERT INTO account (${NAMES.join(', ')}) VALUES (${NAMES.map(() => '?').join(', ')})`;
 const COUNT = 'SELECT COUNT(*) AS rows_kept FROM push WHERE account = ?';
 const COUNT_RECEIPTS = 'SELECT COUNT(*) AS rows_kept FROM receipt';
+const COUNT_ACCEPTED =
+  "SELECT COUNT(*) AS rows_kept FROM delivery WHERE status = 'accepted' AND msgid IS NOT NULL";
 /** What is emptied between measurements. */
-const TABLES = ['push', 'receipt', 'event'];
+const TABLES = ['push', 'receipt', 'delivery', 'message_result', 'event'];
 
 function accountRow(isMiniProgram) {
   return Object.values({ ...ACCOUNT_ROW, ...(isMiniProgram && MINI_PROGRAM) });
@@ -93,6 +95,12 @@ export class MysqlServer {
         );
         return Number(row.rows_kept);
       },
+      async countAccepted() {
+        const [[row]] = await connection.query(
+          COUNT_ACCEPTED.replace('delivery', `${name}.delivery`),
+        );
+        return Number(row.rows_kept);
+      },
       async findReceipts(msgids) {
         const sql = findSql(msgids).replace('receipt', `${name}.receipt`);
         const [rows] = await connection.query(sql, msgids);
@@ -131,6 +139,7 @@ export async function createSqlite(folder) {
     holdAccount: (isMiniProgram = false) =>
       using((db) => db.prepare(INSERT_ACCOUNT).run(...accountRow(isMiniProgram))),
     countReceipts: () => using((db) => db.prepare(COUNT_RECEIPTS).get().rows_kept),
+    countAccepted: () => using((db) => db.prepare(COUNT_ACCEPTED).get().rows_kept),
     findReceipts: (msgids) =>
       using((db) => db.prepare(findSql(msgids)).all(...msgids)).then((rows) =>
         rows.map(({ msgid }) => msgid),

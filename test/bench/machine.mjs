@@ -13,7 +13,8 @@ function usedByAll() {
   return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND;
 }
 
-function usedBy(pid) {
+/** Seconds of processor time that a process has used. @throws Error without /proc */
+export function usedBy(pid) {
   // The name stands in brackets and may hold anything.
   const fields = read(`/proc/${pid}/stat`).split(') ').at(-1).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
