@@ -41,11 +41,11 @@ const SETTINGS = [
   { delayMs: 0, inFlight: 64 },
   { delayMs: 0, inFlight: 256 },
 ];
-/** As long as WeChat takes, with more at once than anything but WeChat holds back. */
+/** Held against the run: about as slow as WeChat, and so many at once that its slowness need not cost anything. */
 const [, GATED] = SETTINGS;
 const GATES = {
-  mariadb: { must: 0.1, aim: 0.9 },
-  sqlite: { must: 0.1, aim: 0.9 },
+  mariadb: { must: 0.03, aim: 0.9 },
+  sqlite: { must: 0.02, aim: 0.9 },
 };
 const ENGINES = { mariadb: 'MariaDB', sqlite: 'SQLite' };
 
