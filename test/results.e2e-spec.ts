@@ -14,6 +14,7 @@ import {
   subscriptionMessage,
   templateMessage,
 } from './message-helpers.js';
+import { addressOf, KEY, saveConfig, TOKEN } from './receipt-helpers.js';
 
 const DAY_MS = 86_400_000;
 
@@ -207,7 +208,33 @@ describe('a result', () => {
 });
 
 describe('the result of a subscription message', () => {
-  it('comes by the platform’s address or by the mini-program’s own, and its receipt names the delivery', async () => {
+  it('comes by the mini-program’s own address too, before, after and twice', async () => {
+    const mini = await newSender(app, 'mini_program');
+    await saveConfig(app, mini, { encryptionMode: 'secure', token: TOKEN, encodingAesKey: KEY });
+    const { isSaved } = await app.sandbox.savePushConfig(mini, {
+      url: await addressOf(app, mini),
+      token: TOKEN,
+      encodingAesKey: KEY,
+      mode: 'secure',
+      format: 'json',
+    });
+    expect(isSaved).toBe(true);
+    const notice = newTemplate(app, mini);
+    const subscriber = await newSubscriber(app, mini, notice, 3);
+    for (const timing of ['before_answer', 'after_answer', 'held'] as const) {
+      app.sandbox.results.timing = timing;
+      const { body } = await send(app, mini, subscriptionMessage(subscriber, notice));
+      if (timing === 'held') await app.sandbox.results.release({ times: 2 });
+      expect(await settledStatus(body.id)).toBe('delivered');
+      const { body: list } = await app.api<{ items: { deliveryId: string }[] }>(
+        'GET',
+        `/accounts/${mini}/receipts?msgid=${body.msgid}`,
+      );
+      expect(list.items[0]?.deliveryId).toBe(body.id);
+    }
+  });
+
+  it('comes by the platform’s address, and its receipt names the delivery', async () => {
     const mini = await newSender(app, 'mini_program');
     const notice = newTemplate(app, mini);
     const subscriber = await newSubscriber(app, mini, notice, 2);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Database } from '../src/database/database.js';
 import { startApp, type TestApp } from './app.js';
 import { until } from './until.js';
-import { authorizationOf, MINI_PROGRAM, uploadPicture } from './helpers.js';
+import { authorizationOf, figureOf, MINI_PROGRAM, readMetrics, uploadPicture } from './helpers.js';
 import {
   getDelivery,
   later,
@@ -393,6 +393,38 @@ describe('an answer that is lost', () => {
     await app.settled();
     const ends = await Promise.all(sent.map(({ body }) => getDelivery(app, body.id)));
     expect(new Set(ends.map(({ status }) => status))).toEqual(new Set(['delivered']));
+  });
+});
+
+describe('WeChat that fails now and then', () => {
+  it('gets each template message through, and none twice', async () => {
+    const template = newTemplate(app, service);
+    const path = PATHS.template_message;
+    const people: string[] = [];
+    for (let n = 0; n < 30; n++) people.push(await newFollower(app, service));
+    for (const times of [1, 2, 3]) {
+      app.sandbox.faults.add({ path, kind: 'errcode', errcode: -1, times });
+      app.sandbox.faults.add({ path, kind: 'lost_answer', times });
+      app.sandbox.faults.add({ path, kind: 'http_500', times });
+    }
+    const before = app.sandbox.callsTo(path);
+    const sent = await Promise.all(
+      people.map((openid) => send(app, service, templateMessage(openid, template))),
+    );
+    const ids = sent.map(({ body }) => body.id);
+    const statuses = (): Promise<string[]> =>
+      Promise.all(ids.map(async (id) => (await getDelivery(app, id)).status));
+    await until(async () => {
+      await later(app, 1_000);
+      return (await statuses()).every((status) => ['accepted', 'delivered'].includes(status));
+    });
+    const seen = people.map((openid) => app.sandbox.person(service, openid).messages.length);
+    expect(new Set(seen)).toEqual(new Set([1]));
+    // Eighteen of the first calls failed in some way, and were made once more.
+    expect(app.sandbox.callsTo(path) - before).toBeLessThanOrEqual(30 * 1.7);
+    const metrics = await readMetrics(app);
+    const labels = { kind: 'template_message', status: 'pending', reason: 'answer_lost' };
+    expect(figureOf(metrics, 'deliveries_total', labels)).toBeGreaterThanOrEqual(12);
   });
 });
 

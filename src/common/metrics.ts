@@ -42,6 +42,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly deliveries = new Counter({
+    name: `${PREFIX}deliveries_total`,
+    help: 'Statuses that single messages have come to; reason is "none" where all went well',
+    labelNames: ['kind', 'status', 'reason'] as const,
+    registers: [this.registry],
+  });
+
   readonly httpSeconds = new Histogram({
     name: `${PREFIX}http_request_duration_seconds`,
     help: 'How long requests took, by the pattern of their address',

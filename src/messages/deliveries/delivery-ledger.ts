@@ -8,6 +8,7 @@ import { AccountsService } from '../../accounts/accounts.service.js';
 import type { Caller } from '../../access/roles.js';
 import { AppError } from '../../common/app-error.js';
 import { Clock } from '../../common/clock.js';
+import { Metrics } from '../../common/metrics.js';
 import { fromCursor, type Page, toPage } from '../../common/paging.js';
 import { AccountData } from '../../database/account-data.js';
 import { Database, type Tx } from '../../database/database.js';
@@ -45,6 +46,7 @@ export class DeliveryLedger implements OnModuleInit {
     private readonly sealed: SealedColumns,
     private readonly accountData: AccountData,
     private readonly schedule: LeasedSchedule,
+    private readonly metrics: Metrics,
     private readonly clock: Clock,
   ) {}
 
@@ -158,6 +160,8 @@ export class DeliveryLedger implements OnModuleInit {
     delivery: Delivery,
   ): Promise<void> {
     const { id, kind, openid, userId, status, msgid, failure, attempts, campaignId } = delivery;
+    const reason = failure?.reason ?? 'none';
+    this.db.afterCommit(tx, () => this.metrics.deliveries.inc({ kind, status, reason }));
     await this.events.emit(
       tx,
       'delivery.updated',
