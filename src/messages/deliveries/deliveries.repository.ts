@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Brackets, In, IsNull, LessThan, LessThanOrEqual, MoreThanOrEqual, Not } from 'typeorm';
 
+import { groupBy } from '../../common/group-by.js';
 import type { Position } from '../../common/paging.js';
 import { Database, type Tx } from '../../database/database.js';
 import { deletePage } from '../../database/delete-page.js';
@@ -23,6 +24,12 @@ export type NewDelivery = Omit<Delivery, 'leaseUntil' | 'firstSentAt'>;
 /** Whom a delivery belongs to while it is sent. */
 export type Held = Pick<Delivery, 'id' | 'epoch'>;
 
+/** Somebody, for one account. */
+export interface Recipient {
+  appid: string;
+  openid: string;
+}
+
 @Injectable()
 export class DeliveriesRepository {
   constructor(private readonly db: Database) {}
@@ -31,9 +38,10 @@ export class DeliveriesRepository {
     return on.findOneBy(Delivery, { id });
   }
 
-  /** As it is, and nobody else changes it until the transaction ends. */
-  findForUpdate(tx: Tx, id: string): Promise<Delivery | null> {
-    return tx.findOne(Delivery, { where: { id }, ...this.db.currentRead(tx) });
+  /** As they are, and nobody else changes them until the transaction ends. */
+  lock(tx: Tx, ids: readonly string[]): Promise<Delivery[]> {
+    if (ids.length === 0) return Promise.resolve([]);
+    return tx.find(Delivery, { where: { id: In([...ids]) }, ...this.db.currentRead(tx) });
   }
 
   /** Adds one that is to be sent at once, in one statement: nothing else belongs to it. */
@@ -136,33 +144,36 @@ export class DeliveriesRepository {
     return (await this.db.now()).getTime() - firstSentAt.getTime();
   }
 
-  /**
-   * Those to the person that a result without a number of ours may be about.
-   *
-   * @returns three at the most: more than one is too many to tell which
-   */
-  findCandidates(
+  /** Those to these people that a result without a number of ours may be about, locked. */
+  async lockCandidates(
     tx: Tx,
-    about: { appid: string; openid: string; kind: MessageKindName; since: Date },
-    statuses: readonly DeliveryStatus[],
+    people: readonly Recipient[],
+    { statuses, since }: { statuses: readonly DeliveryStatus[]; since: Date },
   ): Promise<Delivery[]> {
-    const { appid, openid, kind, since } = about;
+    if (people.length === 0) return [];
     return tx.find(Delivery, {
-      where: {
+      where: [...groupBy(people, ({ appid }) => appid)].map(([appid, ofAccount]) => ({
         appid,
-        openid,
-        kind,
+        openid: In(ofAccount.map(({ openid }) => openid)),
         status: In([...statuses]),
         createdAt: MoreThanOrEqual(since),
-      },
-      take: 3,
+      })),
       // Whoever is just ending one of them comes before this look or after it.
       ...this.db.currentRead(tx),
     });
   }
 
-  findByMsgid(tx: Tx, appid: string, msgid: string): Promise<Delivery | null> {
-    return tx.findOneBy(Delivery, { appid, msgid });
+  async findByMsgids(
+    tx: Tx,
+    messages: readonly { appid: string; msgid: string }[],
+  ): Promise<Delivery[]> {
+    if (messages.length === 0) return [];
+    return tx.find(Delivery, {
+      where: [...groupBy(messages, ({ appid }) => appid)].map(([appid, ofAccount]) => ({
+        appid,
+        msgid: In(ofAccount.map(({ msgid }) => msgid)),
+      })),
+    });
   }
 
   /** The deliveries of these numbers, by number. */

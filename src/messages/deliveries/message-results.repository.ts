@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, LessThan, MoreThanOrEqual, Not } from 'typeorm';
 
+import { groupBy } from '../../common/group-by.js';
 import { Database, type Tx } from '../../database/database.js';
 import { type MessageKindName, MessageResult } from './delivery.entity.js';
 
@@ -9,18 +10,27 @@ export class MessageResultsRepository {
   constructor(private readonly db: Database) {}
 
   /**
-   * The row where both sides meet, locked; made of `fresh` where there is none.
+   * The rows where both sides meet, locked; each made of what is given where there is none.
    *
-   * Written over with what stands there, and so locked at once: two that only share it would wait for each other.
+   * Written over with what stands there, and so locked at once: two that only share them would wait for each other.
+   *
+   * @param fresh of numbers that differ
    */
-  async meet(tx: Tx, fresh: MessageResult): Promise<MessageResult> {
-    const insert = tx.createQueryBuilder().insert().into(MessageResult).values(fresh);
-    await insert.orUpdate(['msgid'], ['appid', 'msgid']).updateEntity(false).execute();
-    const { appid, msgid } = fresh;
-    const where = { appid, msgid };
-    const row = await tx.findOne(MessageResult, { where, ...this.db.currentRead(tx) });
-    if (!row) throw new TypeError('The row was written in this transaction.');
-    return row;
+  async meet(tx: Tx, fresh: readonly MessageResult[]): Promise<MessageResult[]> {
+    await this.#write(tx, fresh, ['msgid']);
+    const byAccount = groupBy(fresh, ({ appid }) => appid);
+    return tx.find(MessageResult, {
+      where: [...byAccount].map(([appid, rows]) => ({
+        appid,
+        msgid: In(rows.map(({ msgid }) => msgid)),
+      })),
+      ...this.db.currentRead(tx),
+    });
+  }
+
+  /** Writes down what WeChat has said, over rows that are locked. */
+  async keep(tx: Tx, rows: readonly MessageResult[]): Promise<void> {
+    await this.#write(tx, rows, ['delivery_id', 'outcome', 'failure', 'openid']);
   }
 
   async update(
@@ -61,6 +71,22 @@ export class MessageResultsRepository {
 
   erasePerson(tx: Tx, appid: string, openid: string, limit: number): Promise<number> {
     return this.#delete(tx, { appid, openid }, limit);
+  }
+
+  async #write(
+    tx: Tx,
+    rows: readonly MessageResult[],
+    overwrite: readonly string[],
+  ): Promise<void> {
+    const insert = tx
+      .createQueryBuilder()
+      .insert()
+      .into(MessageResult)
+      .values([...rows]);
+    await insert
+      .orUpdate([...overwrite], ['appid', 'msgid'])
+      .updateEntity(false)
+      .execute();
   }
 
   async #delete(tx: Tx, where: object, limit: number): Promise<number> {

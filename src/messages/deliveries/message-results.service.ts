@@ -7,6 +7,7 @@ import {
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 
 import { AccountsService } from '../../accounts/accounts.service.js';
+import { chunksOf } from '../../common/chunks.js';
 import { Clock } from '../../common/clock.js';
 import { errorFields, Logger } from '../../common/logger.js';
 import type { Text } from '../../common/text.js';
@@ -38,6 +39,9 @@ export interface Result {
   failure: DeliveryFailure | null;
 }
 
+/** One whose message WeChat names. */
+type NumberedResult = Result & { msgid: string };
+
 const GROUP = {
   maxItems: 200,
   maxBytes: 1024 * 1024,
@@ -47,6 +51,7 @@ const GROUP = {
   withinMs: 30_000,
 };
 const RESULT_BYTES = 300;
+const TAKEN_AT_ONCE = 200;
 const PURGE_SECONDS = 3_600;
 const PAGE = 1_000;
 const DAY_MS = 86_400_000;
@@ -100,9 +105,11 @@ export class MessageResults implements OnModuleInit {
 
   /** Takes results in, in the transaction of whoever was told. One that comes again changes nothing. */
   async take(tx: Tx, results: readonly Result[]): Promise<void> {
+    const numbered = results.filter((result): result is NumberedResult => result.msgid !== null);
     // In one order for everybody: two that take the same ones never wait for each other.
-    const sorted = results.toSorted((a, b) => (numberOf(a) < numberOf(b) ? -1 : 1));
-    for (const result of sorted) await this.#take(tx, result);
+    const sorted = onePerMessage(numbered).toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+    for (const chunk of chunksOf(sorted, TAKEN_AT_ONCE)) await this.#takeNumbered(tx, chunk);
+    for (const result of results) if (result.msgid === null) await this.#takeNumberless(tx, result);
   }
 
   /**
@@ -112,9 +119,9 @@ export class MessageResults implements OnModuleInit {
    */
   async meet(tx: Tx, delivery: Delivery, msgid: string): Promise<MessageResult | null> {
     const { id, appid, kind, openid } = delivery;
-    const row = await this.results.meet(tx, this.#newRow({ appid, msgid, kind, openid }));
-    if (row.deliveryId === null) await this.results.update(tx, row, { deliveryId: id });
-    return row.outcome === null ? null : row;
+    const [row] = await this.results.meet(tx, [this.#newRow({ appid, msgid, kind, openid }, id)]);
+    if (row?.deliveryId === null) await this.results.update(tx, row, { deliveryId: id });
+    return row?.outcome ? row : null;
   }
 
   /**
@@ -171,47 +178,73 @@ export class MessageResults implements OnModuleInit {
     return outcomes;
   }
 
-  async #take(tx: Tx, result: Result): Promise<void> {
-    const { appid, openid, kind, msgid, failure } = result;
-    if (msgid === null) return this.#takeNumberless(tx, result);
-    const outcome = failure ? 'failed' : 'delivered';
-    const row = await this.results.meet(tx, this.#newRow({ appid, msgid, kind, openid }));
-    if (row.outcome === 'delivered' || row.outcome === outcome) return;
-    const delivery =
-      (row.deliveryId !== null && (await this.deliveries.findForUpdate(tx, row.deliveryId))) ||
-      (await this.deliveries.findByMsgid(tx, appid, msgid)) ||
-      (await this.#onlyUnknown(tx, result));
-    await this.results.update(tx, row, {
-      outcome,
-      failure,
-      openid,
-      ...(delivery && { deliveryId: delivery.id }),
+  async #takeNumbered(tx: Tx, results: readonly NumberedResult[]): Promise<void> {
+    const met = await this.results.meet(
+      tx,
+      results.map((result) => this.#newRow(result)),
+    );
+    const rows = new Map(met.map((row) => [keyOf(row), row]));
+    const news = results.flatMap((result) => {
+      const row = rows.get(keyOf(result));
+      const outcome = result.failure ? ('failed' as const) : ('delivered' as const);
+      if (!row || row.outcome === 'delivered' || row.outcome === outcome) return [];
+      const { failure, openid } = result;
+      return [{ ...result, row: Object.assign(row, { outcome, failure, openid }) }];
     });
-    if (delivery) await this.#finish(tx, Object.assign(delivery, { msgid }), failure);
+    if (news.length === 0) return;
+    const deliveries = await this.#findDeliveries(tx, news);
+    for (const { row } of news) row.deliveryId = deliveries.get(keyOf(row))?.id ?? row.deliveryId;
+    await this.results.keep(
+      tx,
+      news.map(({ row }) => row),
+    );
+    for (const { row, failure } of news) {
+      const delivery = deliveries.get(keyOf(row));
+      if (delivery) await this.#finish(tx, Object.assign(delivery, { msgid: row.msgid }), failure);
+    }
+  }
+
+  /** The messages that the results are about, by the key of the result. */
+  async #findDeliveries(
+    tx: Tx,
+    news: readonly (NumberedResult & { row: MessageResult })[],
+  ): Promise<Map<string, Delivery>> {
+    const found = new Map<string, Delivery>();
+    const ids = new Map(news.flatMap(({ row }) => (row.deliveryId ? [[row.deliveryId, row]] : [])));
+    for (const delivery of await this.deliveries.lock(tx, [...ids.keys()])) {
+      const row = ids.get(delivery.id);
+      if (row) found.set(keyOf(row), delivery);
+    }
+    // The row where they met has been purged.
+    const rest = (): typeof news => news.filter((result) => !found.has(keyOf(result)));
+    for (const delivery of await this.deliveries.findByMsgids(tx, rest()))
+      found.set(`${delivery.appid} ${delivery.msgid}`, delivery);
+    const candidates = await this.#lockCandidates(tx, rest());
+    for (const result of rest()) {
+      const one = onlyUnknown(candidates, result);
+      // It cannot be about another one as well.
+      if (one) found.set(keyOf(result), candidates.splice(candidates.indexOf(one), 1)[0] ?? one);
+    }
+    return found;
   }
 
   /** WeChat now and then names no message: then it is about the only one to the person that is waiting for its result. */
   async #takeNumberless(tx: Tx, result: Result): Promise<void> {
-    const found = await this.#candidates(tx, result);
+    const found = await this.#lockCandidates(tx, [result]);
     const waiting = found.filter(
-      ({ status, finishedAt }) => status !== 'accepted' || finishedAt === null,
+      ({ kind, status, finishedAt }) =>
+        kind === result.kind && (status !== 'accepted' || finishedAt === null),
     );
     const [only] = waiting;
     if (only && waiting.length === 1 && only.status !== 'sending')
       await this.#finish(tx, only, result.failure);
   }
 
-  /** While others to the person are under way, it may be about one of them: they will tell. */
-  async #onlyUnknown(tx: Tx, result: Result): Promise<Delivery | null> {
-    const found = (await this.#candidates(tx, result)).filter(({ msgid }) => msgid === null);
-    const [only] = found;
-    return only?.status === 'unknown' && found.length === 1 ? only : null;
-  }
-
-  #candidates(tx: Tx, { appid, openid, kind }: Result): Promise<Delivery[]> {
-    const since = new Date(this.clock.now().getTime() - CANDIDATE_MS);
-    const about = { appid, openid, kind, since };
-    return this.deliveries.findCandidates(tx, about, ['sending', 'accepted', 'unknown']);
+  #lockCandidates(tx: Tx, results: readonly Result[]): Promise<Delivery[]> {
+    return this.deliveries.lockCandidates(tx, results, {
+      statuses: ['sending', 'accepted', 'unknown'],
+      since: new Date(this.clock.now().getTime() - CANDIDATE_MS),
+    });
   }
 
   async #finish(tx: Tx, delivery: Delivery, failure: DeliveryFailure | null): Promise<void> {
@@ -239,10 +272,13 @@ export class MessageResults implements OnModuleInit {
     if (account) await this.ledger.tell(tx, account, Object.assign(delivery, values));
   }
 
-  #newRow(about: Pick<MessageResult, 'appid' | 'msgid' | 'kind' | 'openid'>): MessageResult {
+  #newRow(
+    { appid, msgid, kind, openid }: Pick<MessageResult, 'appid' | 'msgid' | 'kind' | 'openid'>,
+    deliveryId: string | null = null,
+  ): MessageResult {
     return {
-      ...about,
-      deliveryId: null,
+      ...{ appid, msgid, kind, openid },
+      deliveryId,
       outcome: null,
       failure: null,
       createdAt: this.clock.now(),
@@ -250,8 +286,31 @@ export class MessageResults implements OnModuleInit {
   }
 }
 
-function numberOf({ appid, msgid }: Result): string {
-  return `${appid} ${msgid ?? ''}`;
+function keyOf({ appid, msgid }: Pick<NumberedResult, 'appid' | 'msgid'>): string {
+  return `${appid} ${msgid}`;
+}
+
+/** Of several words about one message, `delivered` holds. */
+function onePerMessage(results: readonly NumberedResult[]): NumberedResult[] {
+  const byMessage = new Map<string, NumberedResult>();
+  for (const result of results) {
+    const known = byMessage.get(keyOf(result));
+    if (!known || result.failure === null) byMessage.set(keyOf(result), result);
+  }
+  return [...byMessage.values()];
+}
+
+/** While others to the person are under way, a result may be about one of them: they will tell. */
+function onlyUnknown(
+  candidates: readonly Delivery[],
+  { appid, openid, kind }: Result,
+): Delivery | null {
+  const found = candidates.filter(
+    (one) =>
+      one.appid === appid && one.openid === openid && one.kind === kind && one.msgid === null,
+  );
+  const [only] = found;
+  return only?.status === 'unknown' && found.length === 1 ? only : null;
 }
 
 const FAILURES: Readonly<

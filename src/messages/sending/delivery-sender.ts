@@ -284,7 +284,7 @@ export class DeliverySender implements OnModuleInit {
     const { resultWithinMs } = this.kinds.of(delivery.kind);
     const now = this.clock.now();
     // Locked before the look: a result that comes meanwhile finds it unknown, and none falls between the two.
-    await this.deliveries.findForUpdate(tx, delivery.id);
+    await this.deliveries.lock(tx, [delivery.id]);
     const result = resultWithinMs === null ? null : await this.results.adopt(tx, delivery);
     const unknown = await this.#update(tx, delivery, {
       status: 'unknown',
