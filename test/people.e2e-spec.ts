@@ -501,10 +501,9 @@ describe('what WeChat says of a receiver', () => {
     async (errorClass) => {
       const [appid, openid] = [service, newOpenid()];
       await refused(appid, openid, errorClass);
-      expect(await people.findReach(appid, openid)).toEqual({
-        ...{ isFollower: null, blockedAt: null, blacklistedAt: null, unknownAt: null },
-        windows: [],
-      });
+      const nothing = { isFollower: null, blockedAt: null, blacklistedAt: null, unknownAt: null };
+      expect(await people.findReach(appid, openid)).toEqual(nothing);
+      expect(await people.findWindows(appid, openid)).toEqual([]);
     },
   );
 });

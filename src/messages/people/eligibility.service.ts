@@ -7,7 +7,7 @@ import type { SceneState } from '../../accounts/scenes.js';
 import { AppError } from '../../common/app-error.js';
 import type { Text } from '../../common/text.js';
 import type { MessageKindName } from '../kinds/message-kind.js';
-import { PeopleService, type Reach } from './people.service.js';
+import { type OpenWindow, PeopleService, type Reach } from './people.service.js';
 
 /** Why somebody cannot be reached now. */
 export interface EligibilityReason {
@@ -66,9 +66,10 @@ export class EligibilityService {
       ...suppressionsOf(reach, accountType).map(toReason),
     ];
     const isReply = kind === 'customer_service_message';
-    const window = isReply ? openWindowOf(reach) : null;
+    const windows = isReply ? await this.people.findWindows(appid, openid) : [];
+    const window = openWindowOf(windows);
     if (isReply && (window?.left ?? 0) < count)
-      reasons.push(toReason(reach.windows.length > 0 ? 'window_used_up' : 'window_closed'));
+      reasons.push(toReason(windows.length > 0 ? 'window_used_up' : 'window_closed'));
     if (kind === 'subscription_message') {
       const { left } = await this.people.findGrant(appid, openid, templateId ?? '');
       if (left !== null && left < count) reasons.push(toReason('no_grant'));
@@ -91,7 +92,7 @@ function suppressionsOf(
   ];
 }
 
-function openWindowOf({ windows }: Reach): Eligibility['window'] {
+function openWindowOf(windows: readonly OpenWindow[]): Eligibility['window'] {
   const open = windows.filter(({ left }) => left > 0);
   const last = open.at(-1);
   return last ? { until: last.until, left: open.reduce((sum, { left }) => sum + left, 0) } : null;

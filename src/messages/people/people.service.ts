@@ -31,14 +31,20 @@ export interface Reach {
   blacklistedAt: Date | null;
   /** Since when WeChat calls the openid wrong. */
   unknownAt: Date | null;
-  /** Live ones only, those that end first before the others; `left` may be 0. */
-  windows: { activity: Activity; until: Date; left: number }[];
+}
+
+/** What lets an account write back to somebody for a while. */
+export interface OpenWindow {
+  activity: Activity;
+  until: Date;
+  /** Messages that it still allows. */
+  left: number;
 }
 
 /** All that is known of one person. */
 export interface PersonProfile {
   person: Omit<Person, 'createdAt' | 'followKnownAt'>;
-  windows: Reach['windows'];
+  windows: OpenWindow[];
   grants: SubscriptionGrant[];
 }
 
@@ -81,8 +87,17 @@ export class PeopleService implements OnModuleInit {
   async findReach(appid: string, openid: string, on?: Tx): Promise<Reach> {
     const person = (await this.people.find(appid, openid, on)) ?? STRANGER;
     const { isFollower, blockedAt, blacklistedAt, unknownAt } = person;
-    const windows = await this.#findWindows(appid, openid, on);
-    return { isFollower, blockedAt, blacklistedAt, unknownAt, windows };
+    return { isFollower, blockedAt, blacklistedAt, unknownAt };
+  }
+
+  /** The live windows, those that end first before the others; of one that is used up `left` is 0. */
+  async findWindows(appid: string, openid: string, on?: Tx): Promise<OpenWindow[]> {
+    const rows = await this.people.findLiveWindows(appid, openid, this.clock.now(), on);
+    return rows.map(({ activity, until, allowed, used }) => ({
+      activity,
+      until,
+      left: Math.max(0, allowed - used),
+    }));
   }
 
   /**
@@ -104,7 +119,7 @@ export class PeopleService implements OnModuleInit {
   async findProfile(appid: string, openid: string): Promise<PersonProfile> {
     const [person, windows, grants] = await Promise.all([
       this.people.find(appid, openid),
-      this.#findWindows(appid, openid),
+      this.findWindows(appid, openid),
       this.grants.findOf(appid, openid),
     ]);
     return { person: person ?? { ...STRANGER, appid, openid }, windows, grants };
@@ -248,15 +263,6 @@ export class PeopleService implements OnModuleInit {
         allowed: window.count,
       });
     return { isReturning: wasHereBefore };
-  }
-
-  async #findWindows(appid: string, openid: string, on?: Tx): Promise<Reach['windows']> {
-    const rows = await this.people.findLiveWindows(appid, openid, this.clock.now(), on);
-    return rows.map(({ activity, until, allowed, used }) => ({
-      activity,
-      until,
-      left: Math.max(0, allowed - used),
-    }));
   }
 
   async #liftRefusals(tx: Tx, consents: readonly Consent[]): Promise<void> {

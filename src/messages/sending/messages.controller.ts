@@ -1,4 +1,4 @@
-import { Body, Controller, HttpCode, Param, Post, UseGuards } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, UseGuards } from '@nestjs/common';
 import {
   ApiBody,
   ApiExtraModels,
@@ -9,8 +9,9 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 
-import { type Caller, CurrentCaller, RequireRole } from '../../access/roles.js';
-import { VisibleAccountGuard } from '../../accounts/visible-account.guard.js';
+import { RequireRole } from '../../access/roles.js';
+import type { Account } from '../../accounts/account.entity.js';
+import { CurrentAccount, VisibleAccountGuard } from '../../accounts/visible-account.guard.js';
 import { ApiProblems } from '../../common/api-docs.js';
 import { CurrentLang } from '../../common/current-lang.js';
 import type { Lang } from '../../common/text.js';
@@ -47,11 +48,10 @@ export class MessagesController {
     'wechat_unavailable',
   )
   async send(
-    @CurrentCaller() caller: Caller,
+    @CurrentAccount() account: Account,
     @CurrentLang() lang: Lang,
-    @Param('appid') appid: string,
     @Body() request: SendMessageDto,
   ): Promise<DeliveryDto> {
-    return toDeliveryDto(await this.sending.send(caller, appid, request), lang);
+    return toDeliveryDto(await this.sending.send(account, request), lang);
   }
 }

@@ -1,8 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-import type { Caller } from '../../access/roles.js';
 import type { Account } from '../../accounts/account.entity.js';
-import { AccountsService } from '../../accounts/accounts.service.js';
 import type { SceneState } from '../../accounts/scenes.js';
 import { AppError, type FieldError } from '../../common/app-error.js';
 import type { DeliveryFailure, Delivery } from '../deliveries/delivery.entity.js';
@@ -17,7 +15,6 @@ import type { RecipientDto, SendMessageDto } from './message.dto.js';
 @Injectable()
 export class SendingService {
   constructor(
-    private readonly accounts: AccountsService,
     private readonly gate: SceneGate,
     private readonly kinds: MessageKinds,
     private readonly eligibility: EligibilityService,
@@ -29,11 +26,10 @@ export class SendingService {
    * Sends one message to one person, now.
    *
    * @returns the delivery, whatever became of it
-   * @throws AppError `not_found`, `kind_not_supported`, `account_disabled`, `scene_not_available`, `validation_failed`
+   * @throws AppError `kind_not_supported`, `account_disabled`, `scene_not_available`, `validation_failed`
    * @throws WechatApiError, WechatUnavailableError where WeChat does not show the account's templates
    */
-  async send(caller: Caller, appid: string, request: SendMessageDto): Promise<Delivery> {
-    const account = await this.accounts.get(caller, appid);
+  async send(account: Account, request: SendMessageDto): Promise<Delivery> {
     const { kind: name, to } = request;
     const scene = await this.gate.pass(account, name);
     const kind = this.kinds.of(name);
