@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { Database } from '../src/database/database.js';
+import { Database, toSqlTime } from '../src/database/database.js';
 import { startApp, type TestApp } from './app.js';
 import { until } from './until.js';
 import { authorizationOf, figureOf, MINI_PROGRAM, readMetrics, uploadPicture } from './helpers.js';
@@ -338,6 +338,71 @@ describe('an answer that is lost', () => {
       expect(await getDelivery(app, body.id)).toMatchObject({ status: 'delivered', attempts: 2 });
     },
   );
+
+  /** As if sending had begun so long ago, by the database's clock. */
+  async function age(id: string, over = ''): Promise<void> {
+    const db = app.app.get(Database);
+    const minutes = 10;
+    const past = new Date((await db.now()).getTime() - minutes * 60_000);
+    await db.write((tx) =>
+      tx.query(`UPDATE delivery SET first_sent_at = ?${over} WHERE id = ?`, [toSqlTime(past), id]),
+    );
+  }
+
+  it('is not sent again once WeChat may have forgotten its id', async () => {
+    const template = newTemplate(app, service);
+    const follower = await newFollower(app, service);
+    app.sandbox.faults.add({ path: PATHS.template_message, kind: 'lost_answer' });
+    const { body } = await send(app, service, templateMessage(follower, template));
+    await age(body.id);
+    const before = app.sandbox.callsTo(PATHS.template_message);
+    await later(app, 1_000);
+    await until(async () => (await getDelivery(app, body.id)).status !== 'pending');
+    await app.settled();
+    expect(app.sandbox.callsTo(PATHS.template_message)).toBe(before);
+    expect(['unknown', 'delivered']).toContain((await getDelivery(app, body.id)).status);
+  });
+
+  it('by a process that died is not sent again once WeChat may have forgotten its id', async () => {
+    const template = newTemplate(app, service);
+    const follower = await newFollower(app, service);
+    app.sandbox.faults.add({ path: PATHS.template_message, kind: 'errcode', errcode: -1 });
+    const { body } = await send(app, service, templateMessage(follower, template));
+    await age(body.id, ", status = 'sending', lease_until = first_sent_at");
+    const before = app.sandbox.callsTo(PATHS.template_message);
+    await later(app, 1_000);
+    await ends(body.id, 'unknown');
+    expect(app.sandbox.callsTo(PATHS.template_message)).toBe(before);
+    expect((await getDelivery(app, body.id)).failure).toMatchObject({ reason: 'answer_lost' });
+  });
+
+  it('stays in doubt, whatever WeChat says to the second try', async () => {
+    const template = newTemplate(app, service);
+    const follower = await newFollower(app, service);
+    app.sandbox.results.timing = 'held';
+    app.sandbox.faults.add({ path: PATHS.template_message, kind: 'lost_answer' });
+    app.sandbox.faults.add({ path: PATHS.template_message, kind: 'errcode', errcode: -1 });
+    app.sandbox.faults.add({ path: PATHS.template_message, kind: 'errcode', errcode: 43004 });
+    const { body } = await send(app, service, templateMessage(follower, template));
+    for (const [wait, attempts] of [
+      [1_000, 2],
+      [3_000, 3],
+    ] as const) {
+      await later(app, wait);
+      await until(async () => {
+        const { status, attempts: made } = await getDelivery(app, body.id);
+        return made === attempts && status !== 'sending';
+      });
+    }
+    expect(await getDelivery(app, body.id)).toMatchObject({
+      status: 'unknown',
+      failure: { reason: 'answer_lost' },
+    });
+    await app.sandbox.results.release();
+    app.sandbox.results.timing = 'after_answer';
+    await app.settled();
+    expect((await getDelivery(app, body.id)).status).toBe('delivered');
+  });
 
   it.each(['lost_answer', 'http_500', 'not_json', 'reset'] as const)(
     'by %s leaves customer-service messages unknown, and nothing is sent again',

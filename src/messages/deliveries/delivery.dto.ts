@@ -10,7 +10,7 @@ import { type Delivery, DELIVERY_STATUSES, type DeliveryStatus } from './deliver
 export class DeliveryFailureDto {
   @ApiProperty({
     description:
-      '稳定的原因代码 / A stable word, e.g. `window_closed` `no_grant` `not_following` `quota_exhausted` `field_invalid` `answer_lost`',
+      '稳定的原因代码 / A stable word, e.g. `window_closed` `no_grant` `user_not_follower` `quota_exhausted` `field_invalid` `answer_lost`',
     example: 'window_closed',
   })
   reason: string;

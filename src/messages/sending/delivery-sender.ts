@@ -21,7 +21,7 @@ import type { MessageKind } from '../kinds/message-kind.js';
 import { MessageKinds } from '../kinds/message-kinds.js';
 import { PeopleService } from '../people/people.service.js';
 import { TemplatesService } from '../templates/templates.service.js';
-import { lostWithItsProcess, type Outcome, outcomeOf } from './outcome.js';
+import { ANSWER_LOST, lostWithItsProcess, type Outcome, outcomeOf } from './outcome.js';
 
 const SEND = 'send-delivery';
 const RECOVER_SECONDS = 5;
@@ -125,7 +125,7 @@ export class DeliverySender implements OnModuleInit {
     const held = await this.deliveries.takeUp(seen, this.leaseMs);
     if (!held) return;
     const kind = this.kinds.of(held.kind);
-    const isAmbiguous = seen.status === 'sending';
+    const isAmbiguous = seen.status === 'sending' || isInDoubt(seen);
     if (isAmbiguous && !(await this.#isRepeatable(kind, held))) {
       await this.#settle(account, held, lostWithItsProcess(), finish);
       return;
@@ -227,20 +227,14 @@ export class DeliverySender implements OnModuleInit {
   }
 
   async #write(tx: Tx, delivery: Delivery, outcome: Outcome): Promise<Delivery | null> {
-    switch (outcome.type) {
-      case 'accepted':
-        return this.#writeAccepted(tx, delivery, outcome.msgid);
-      case 'retry':
-        return this.#writeRetry(tx, delivery, outcome);
-      case 'unknown':
-        return this.#writeUnknown(tx, delivery, outcome.failure);
-      case 'failed':
-        return this.#update(tx, delivery, {
-          status: 'failed',
-          failure: outcome.failure,
-          finishedAt: this.clock.now(),
-        });
-    }
+    if (outcome.type === 'accepted') return this.#writeAccepted(tx, delivery, outcome.msgid);
+    // What WeChat says to a second try says nothing of the first, whose answer was lost.
+    const isDoubtful = isInDoubt(delivery);
+    const failure = isDoubtful ? delivery.failure : outcome.failure;
+    if (outcome.type === 'retry') return this.#writeRetry(tx, delivery, outcome.afterMs, failure);
+    if (outcome.type === 'unknown' || isDoubtful) return this.#writeUnknown(tx, delivery, failure);
+    const finishedAt = this.clock.now();
+    return this.#update(tx, delivery, { status: 'failed', failure, finishedAt });
   }
 
   async #writeAccepted(tx: Tx, delivery: Delivery, msgid: string | null): Promise<Delivery | null> {
@@ -299,7 +293,8 @@ export class DeliverySender implements OnModuleInit {
   async #writeRetry(
     tx: Tx,
     delivery: Delivery,
-    { afterMs, failure }: Extract<Outcome, { type: 'retry' }>,
+    afterMs: number,
+    failure: Delivery['failure'],
   ): Promise<Delivery | null> {
     const values = { status: 'pending', failure } as const;
     const isMine = await this.deliveries.update(tx, delivery, { ...values, leaseUntil: null });
@@ -318,6 +313,11 @@ export class DeliverySender implements OnModuleInit {
     const isMine = await this.deliveries.update(tx, delivery, all);
     return isMine ? Object.assign(delivery, all) : null;
   }
+}
+
+/** Whether an earlier try may have gone through. */
+function isInDoubt({ failure }: Delivery): boolean {
+  return failure?.reason === ANSWER_LOST;
 }
 
 function resultValues(result: MessageResult | null, finishedAt: Date): Partial<Delivery> {

@@ -15,6 +15,9 @@ export type Outcome =
   /** Not sent so far, or harmless to send again. */
   | { type: 'retry'; afterMs: number; failure: DeliveryFailure };
 
+/** The reason of a delivery that WeChat may have sent. */
+export const ANSWER_LOST = 'answer_lost';
+
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 /** After each try that may be followed by another one at once. */
@@ -101,7 +104,7 @@ const LOST: Text = {
 };
 
 function lost(): DeliveryFailure {
-  return { reason: 'answer_lost', errcode: null, detail: LOST, retryable: false };
+  return { reason: ANSWER_LOST, errcode: null, detail: LOST, retryable: false };
 }
 
 function unreached(): DeliveryFailure {
