@@ -61,6 +61,14 @@ describe('/docs-json', () => {
     }
   });
 
+  it('refers to nothing that it does not have', () => {
+    const text = JSON.stringify(served);
+    const names = [...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name);
+    expect(names.length).toBeGreaterThan(0);
+    const known = Object.keys(served.components.schemas);
+    expect([...new Set(names)].filter((name) => !known.includes(name ?? ''))).toEqual([]);
+  });
+
   it('asks for no header: Swagger UI would send nothing without it', () => {
     const headers = Object.values(served.paths)
       .flatMap((methods) => Object.values(methods))

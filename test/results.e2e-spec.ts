@@ -46,17 +46,20 @@ interface EventBody {
   data: { deliveryId?: string; status?: string; msgid?: string };
 }
 
+/** The statuses of a delivery that the marketing platform was told of, in order. */
+async function toldOf(id: string): Promise<(string | undefined)[]> {
+  return (await newsOf(id)).map(({ status }) => status);
+}
+
 /** What the marketing platform was told of a delivery, in order. */
-async function toldOf(id: string): Promise<string[]> {
-  const told: string[] = [];
+async function newsOf(id: string): Promise<EventBody['data'][]> {
+  const told: EventBody['data'][] = [];
   for (let after = ''; ;) {
     const { body } = await app.api<{ items: EventBody[]; nextCursor: string | null }>(
       'GET',
       `/events?type=delivery.updated&limit=200${after && `&after=${after}`}`,
     );
-    told.push(
-      ...body.items.flatMap(({ data }) => (data.deliveryId === id ? [data.status ?? ''] : [])),
-    );
+    told.push(...body.items.flatMap(({ data }) => (data.deliveryId === id ? [data] : [])));
     if (body.nextCursor === null) return told;
     after = body.nextCursor;
   }
@@ -71,6 +74,9 @@ describe('a result', () => {
       expect(await settledStatus(id)).toBe('delivered');
       const delivery = await getDelivery(app, id);
       expect(delivery).toMatchObject({ msgid, failure: null, finishedAt: expect.any(String) });
+      // All of its 19 digits, on whatever way.
+      expect(msgid).toMatch(/^\d{19}$/);
+      expect((await newsOf(id)).at(-1)?.msgid).toBe(msgid);
       const told = await toldOf(id);
       expect(told.at(-1)).toBe('delivered');
       expect(told.filter((status) => status === 'delivered')).toHaveLength(1);

@@ -62,11 +62,15 @@ export class SendMessageDto {
       { $ref: getSchemaPath(CustomerServiceContentDto) },
       { $ref: getSchemaPath(BroadcastContentDto) },
     ],
+    example: {
+      templateId: 'tplA0000000000000000000000000000000000000001',
+      data: { thing1: '已发货' },
+    },
   })
   @IsObject()
   content: object;
 
-  @ApiProperty({ type: RecipientDto })
+  @ApiProperty({ type: RecipientDto, example: { openid: 'oFixtureOpenId0000000000001' } })
   @IsObject()
   @ValidateNested()
   @Type(() => RecipientDto)

@@ -35,7 +35,7 @@ export class MessagesController {
       ' Tried at once. The answer is the delivery, and its `status` tells what became of it; who cannot be reached is `skipped` and not tried. Send an Idempotency-Key: after a broken connection the same request can be sent again without harm.',
   })
   @ApiParam({ name: 'appid', example: 'wx1badb002feedface' })
-  @ApiExtraModels(...CONTENT_DTOS)
+  @ApiExtraModels(SendMessageDto, ...CONTENT_DTOS)
   @ApiBody({ schema: { $ref: getSchemaPath(SendMessageDto) }, examples: SEND_EXAMPLES })
   @ApiOkResponse({ type: DeliveryDto })
   @ApiProblems(
