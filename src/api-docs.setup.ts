@@ -43,6 +43,7 @@ export function createApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .addTag('账号 Accounts')
     .addTag('小程序配置 Mini-program configuration')
     .addTag('消息 Messages')
+    .addTag('自动回复 Auto replies')
     .addTag('事件 Events')
     .addTag('密钥 API keys')
     .addTag('运维 Operations')

@@ -47,7 +47,15 @@ async function used(tenant = 'default'): Promise<string> {
   await authorize(appid, tenant);
   await until(async () => (await rowsOf('account_picture', appid)) === 2);
   await app.api('POST', `/accounts/${appid}/enable`);
-  await app.sandbox.pushMessage(appid, { MsgType: 'text', Content: '你好' });
+  const trigger = { type: 'keyword', keywords: [{ text: '你好', match: 'exact' }] };
+  const replies = [{ type: 'text', text: '您好' }];
+  await app.api('POST', `/accounts/${appid}/auto-replies`, { name: '问候', trigger, replies });
+  // Another process answers by the rule within a second.
+  await until(async () => {
+    await app.sandbox.pushMessage(appid, { MsgType: 'text', Content: '你好' });
+    await app.settled();
+    return (await rowsOf('auto_reply_person', appid)) > 0;
+  });
   await app.sandbox.person(appid, 'oConsents').accept('TPL_A');
   const { templateId } = app.sandbox.addTemplate(appid, {
     title: `删除${serial}`,
@@ -62,6 +70,7 @@ async function used(tenant = 'default'): Promise<string> {
   await app.api('POST', `/accounts/${appid}/reauthorizations`, {});
   await app.api('GET', `/accounts/${appid}/templates`);
   await useMedia(appid);
+  await useQrCode(appid);
   await app.settled();
   return appid;
 }
@@ -75,6 +84,13 @@ async function useMedia(appid: string): Promise<void> {
   await app.app
     .get(MediaUploads)
     .idFor(account, mediaId, 'image', (call) => tokens.withToken(appid, call));
+}
+
+/** One that somebody has come by. */
+async function useQrCode(appid: string): Promise<void> {
+  const wanted = { name: '门店', channel: '线下', permanent: true };
+  const { body } = await app.api('POST', `/accounts/${appid}/qr-codes`, wanted);
+  await app.sandbox.person(appid, 'oScans').scan(String(body['contentUrl']));
 }
 
 async function cancel(appid: string): Promise<void> {
@@ -126,7 +142,7 @@ const KEPT = ['quota_budget'];
 /** These name the platform itself. */
 const OF_THE_PLATFORM = ['component_ticket'];
 /** These an official account has no rows in; a mini-program that has is deleted below. */
-const OF_MINI_PROGRAMS = ['send_config', 'receipt_config'];
+const OF_MINI_PROGRAMS = ['send_config', 'receipt_config', 'qr_code_picture'];
 /** These are empty where no webhook is; with one they are looked at where webhooks are tested. */
 const OF_WEBHOOKS = ['webhook_delivery', 'webhook_sequence'];
 
@@ -335,11 +351,19 @@ describe('erasing a person', () => {
     for (const openid of ['oLeaves', 'oRemains']) {
       const person = app.sandbox.person(appid, openid);
       await person.follow();
-      await person.write('hi');
+      await person.write('你好');
       await person.accept('TPL_A');
     }
     await app.settled();
-    const tables = ['event', 'incoming_message', 'person', 'receipt', 'reply_window'];
+    const tables = [
+      'auto_reply_person',
+      'event',
+      'incoming_message',
+      'person',
+      'qr_code_visit',
+      'receipt',
+      'reply_window',
+    ];
     const about = async (openid: string): Promise<string[]> =>
       Object.keys(await mentions(openid)).toSorted();
     expect(await about('oLeaves')).toEqual([...tables, 'subscription_grant']);

@@ -111,6 +111,7 @@ async function insertPushes(count: number, key: number): Promise<void> {
       occurredAt: at,
       content: box.seal(`<xml>${id}</xml>`, { owner: `push:${id}`, field: 'content' }),
       answer: null,
+      answeredBy: null,
       state: 'handled',
       attempts: 1,
       nextTryAt: at,

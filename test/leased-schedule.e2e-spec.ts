@@ -146,8 +146,8 @@ describe('LeasedSchedule', () => {
     expect(names.toSorted()).toEqual([
       // Where Redis carries the work, one process points to it again; else every process looks for it itself.
       ...(clusterRedisUrl
-        ? ['announce-work', 'end-overdue-deliveries', 'place-events']
-        : ['end-overdue-deliveries', 'place-events', 'poll-work']),
+        ? ['announce-work', 'end-overdue-deliveries', 'keep-up-qr-codes', 'place-events']
+        : ['end-overdue-deliveries', 'keep-up-qr-codes', 'place-events', 'poll-work']),
       'purge-deliveries',
       'purge-idempotency',
       'purge-incoming-messages',
@@ -159,6 +159,7 @@ describe('LeasedSchedule', () => {
       'recover-deliveries',
       'refresh-tokens',
       'relay-events',
+      'renew-auto-reply-media',
       'seal-audit',
       'sweep-pushes',
       'trim-events',

@@ -78,6 +78,7 @@ function pushRow(values: Partial<PushRow>): PushRow {
     occurredAt: now,
     content: NOT_SEALED,
     answer: null,
+    answeredBy: null,
     state: 'handled',
     attempts: 1,
     nextTryAt: now,

@@ -791,7 +791,10 @@ describe('DELETE /accounts/{appid}/people/{openid}', () => {
       ...{ following: null, timesFollowed: 0, lastInteractionAt: null, windows: [], grants: [] },
     });
     expect(await eventsOf(openid)).toEqual([]);
-    const tables = ['person', 'reply_window', 'subscription_grant', 'incoming_message', 'event'];
+    const tables = [
+      ...['person', 'reply_window', 'subscription_grant', 'incoming_message'],
+      ...['event', 'qr_code_visit'],
+    ];
     const all = async (table: string) =>
       JSON.stringify(await db.read.query(`SELECT * FROM ${table}`));
     for (const table of tables) {

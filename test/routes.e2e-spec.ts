@@ -54,9 +54,29 @@ const ROUTES: Record<string, Role> = {
   'GET /accounts/{appid}/incoming-messages': 'admin',
   'GET /accounts/{appid}/eligibility': 'viewer',
   'GET /accounts/{appid}/templates': 'viewer',
+  'GET /accounts/{appid}/qr-codes': 'viewer',
+  'POST /accounts/{appid}/qr-codes': 'sender',
+  'GET /accounts/{appid}/qr-codes/{id}': 'viewer',
+  'PUT /accounts/{appid}/qr-codes/{id}': 'sender',
+  'DELETE /accounts/{appid}/qr-codes/{id}': 'sender',
+  'POST /accounts/{appid}/qr-codes/{id}/end': 'sender',
+  'POST /accounts/{appid}/qr-codes/{id}/copy': 'sender',
+  'GET /accounts/{appid}/qr-codes/{id}/image': 'viewer',
+  'GET /accounts/{appid}/qr-codes/images.zip': 'viewer',
+  'GET /accounts/{appid}/qr-codes/{id}/stats': 'viewer',
+  'GET /accounts/{appid}/qr-codes/{id}/stats.csv': 'viewer',
+  'GET /accounts/{appid}/qr-codes/{id}/stats.svg': 'viewer',
+  'GET /accounts/{appid}/qr-codes/stats': 'viewer',
+  'GET /accounts/{appid}/qr-codes/stats.csv': 'viewer',
   'POST /accounts/{appid}/messages': 'sender',
   'GET /accounts/{appid}/deliveries': 'viewer',
   'GET /deliveries/{id}': 'viewer',
+  'GET /accounts/{appid}/auto-replies': 'viewer',
+  'POST /accounts/{appid}/auto-replies': 'admin',
+  'POST /accounts/{appid}/auto-replies/test': 'viewer',
+  'GET /accounts/{appid}/auto-replies/{id}': 'viewer',
+  'PUT /accounts/{appid}/auto-replies/{id}': 'admin',
+  'DELETE /accounts/{appid}/auto-replies/{id}': 'admin',
   'GET /audit-log': 'admin',
   'GET /audit-log/verification': 'owner',
   'GET /events': 'viewer',
@@ -85,12 +105,23 @@ const ROUTES: Record<string, Role> = {
 const QUERIES: Readonly<Record<string, string>> = {
   'GET /accounts/{appid}/quota': '?path=/cgi-bin/message/custom/send',
   'GET /accounts/{appid}/eligibility': '?openid=unknown&kind=broadcast',
+  'GET /accounts/{appid}/qr-codes/images.zip': '?ids={qr-codes}',
+};
+
+const RULE = {
+  name: '欢迎',
+  trigger: { type: 'follow' },
+  replies: [{ type: 'text', text: '您好' }],
 };
 
 const BODIES: Readonly<Record<string, object>> = {
+  'PUT /accounts/{appid}/auto-replies/{id}': RULE,
   'PUT /webhooks/{id}': { url: 'https://hooks.example.com/' },
   'POST /webhooks/{id}/replay': { from: '2026-11-25T00:00:00Z', to: '2026-11-26T00:00:00Z' },
 };
+
+/** What answers with something else than JSON. */
+const IS_NO_JSON = /\/content$|\/image$|\.zip\?|\.csv$|\.svg$/;
 
 /** What anybody may call. */
 const OPEN = ['GET /health/live', 'GET /health/ready'];
@@ -128,6 +159,18 @@ beforeAll(async () => {
   objects.set('accounts', SERVICE_ACCOUNT);
   objects.set('media', await uploadPicture(app, SERVICE_ACCOUNT));
   await enableAccount(app, SERVICE_ACCOUNT);
+  const rule = await app.api<{ id: string }>(
+    'POST',
+    `/accounts/${SERVICE_ACCOUNT}/auto-replies`,
+    RULE,
+  );
+  objects.set('auto-replies', rule.body.id);
+  const code = await app.api<{ id: string }>('POST', `/accounts/${SERVICE_ACCOUNT}/qr-codes`, {
+    name: '门店',
+    channel: '线下',
+    permanent: true,
+  });
+  objects.set('qr-codes', code.body.id);
   const unreachable = {
     kind: 'customer_service_message',
     content: { messages: [{ type: 'text', text: '您好' }] },
@@ -147,11 +190,12 @@ const call = (
   { id = 'unknown', tenant }: { id?: string; tenant?: string } = {},
 ): Promise<Answer> => {
   const [method = '', path = ''] = route.split(' ');
-  const inner = /\{\w+\}\/(\w+)\/\{/.exec(path)?.[1] ?? '';
+  const inner = /\{\w+\}\/([\w-]+)\/\{/.exec(path)?.[1] ?? '';
   const address = path
     .replace(/\{\w+\}/, id)
     .replaceAll(/\{\w+\}/g, objects.get(inner) ?? 'unknown');
-  return read(method, address + (QUERIES[route] ?? ''), BODIES[route], {
+  const query = (QUERIES[route] ?? '').replace('{qr-codes}', objects.get('qr-codes') ?? '');
+  return read(method, address + query, BODIES[route], {
     authorization,
     'x-forwarded-for': `192.0.2.${(addresses += 1) % 256}`,
     ...(tenant !== undefined && { 'x-tenant-id': tenant }),
@@ -165,7 +209,7 @@ async function read(
   body: object | undefined,
   headers: Record<string, string>,
 ): Promise<Answer> {
-  if (!path.endsWith('/content')) return app.api(method, path, body, headers);
+  if (!IS_NO_JSON.test(path)) return app.api(method, path, body, headers);
   const response = await fetch(`${app.url}/api/v1${path}`, { method, headers });
   const isProblem = response.headers.get('content-type')?.includes('json') === true;
   const said = isProblem ? ((await response.json()) as Record<string, unknown>) : {};

@@ -111,7 +111,7 @@ if (hasMysql && hasRedis)
   jest(
     'two mains and two workers',
     [
-      String.raw`test/(access|accounts|audit|authorization|claim|component|custody|deletion|events|pictures|pushes|quota|reauthorization|release-test|schema|tokens)\.e2e`,
+      String.raw`test/(access|accounts|audit|authorization|auto-replies|claim|component|custody|deletion|events|pictures|pushes|quota|reauthorization|release-test|schema|tokens)\.e2e`,
     ],
     // A database of its own: it is emptied all the time.
     { ...mysqlEnv, TEST_CLUSTER_REDIS_URL: new URL('/15', redisUrl).href },

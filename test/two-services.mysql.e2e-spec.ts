@@ -1,3 +1,4 @@
+import type { XmlInput } from '@app/wechat';
 import { WechatSandbox } from '@app/wechat-sandbox';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
@@ -154,4 +155,87 @@ describe('two services on one database', () => {
     );
     expect(news()).toBe(1);
   });
+
+  it('answer one message that reaches both with one reply, and by a rule within a second of its change', async () => {
+    const appid = 'wx000000000a070001';
+    await newOfficialAccount(appid);
+    const path = `/accounts/${appid}/auto-replies`;
+    const ruleOf = (first: string) => ({
+      name: '随机',
+      trigger: { type: 'keyword', keywords: [{ text: '抽奖', match: 'contains' }] },
+      mode: 'random_one',
+      replies: [1, 2, 3, 4, 5].map((n) => ({ type: 'text', text: `${first}${n}` })),
+    });
+    const { body: rule } = await api<{ id: string }>(0, 'POST', path, ruleOf('旧'));
+    const push = (n: number, fields: XmlInput) => {
+      sandbox.messagesUrl = `${services[n]?.url}/wechat/accounts/$APPID$/messages`;
+      return sandbox.pushMessage(appid, { MsgType: 'text', Content: '我要抽奖', ...fields });
+    };
+    const contentOf = async (n: number): Promise<string> =>
+      (await push(n, { FromUserName: 'oWaits' })).reply?.['Content'] ?? '';
+    for (const n of [0, 1]) await until(async () => (await contentOf(n)).startsWith('旧'));
+    for (let n = 0; n < 10; n++) {
+      const CreateTime = Math.floor(Date.now() / 1000);
+      const same = { FromUserName: `oDraws${n}`, MsgId: String(9_000_000 + n), CreateTime };
+      const answers = await Promise.all([0, 1, 0].map((to) => push(to, same)));
+      const said = answers.map(({ reply }) => reply?.['Content']);
+      expect(said[0]).toMatch(/^旧[1-5]$/);
+      expect(new Set(said).size).toBe(1);
+    }
+    const changedAt = performance.now();
+    await api(0, 'PUT', `${path}/${rule.id}`, ruleOf('新'));
+    await until(async () => (await contentOf(1)).startsWith('新'));
+    expect(performance.now() - changedAt).toBeLessThan(2_000);
+    // In the response only: nothing of it by customer service as well.
+    const deliveries = `/accounts/${appid}/deliveries?openid=`;
+    for (let n = 0; n < 10; n++)
+      expect((await api(1, 'GET', `${deliveries}oDraws${n}`)).body).toMatchObject({ items: [] });
+  });
+
+  it('send what does not stand in the response once, though the message reaches both', async () => {
+    const appid = 'wx000000000a070002';
+    await newOfficialAccount(appid);
+    const menu = { type: 'menu', head: '问', items: [{ id: 'a', text: '答' }], tail: '' };
+    await api(0, 'POST', `/accounts/${appid}/auto-replies`, {
+      name: '三条',
+      trigger: { type: 'message' },
+      replies: [menu, { type: 'text', text: '二' }, { type: 'text', text: '三' }],
+    });
+    const push = (n: number, openid: string, fields: XmlInput = {}): Promise<unknown> => {
+      sandbox.messagesUrl = `${services[n]?.url}/wechat/accounts/$APPID$/messages`;
+      const message = { MsgType: 'text', Content: '在吗', FromUserName: openid };
+      return sandbox.pushMessage(appid, { ...message, ...fields });
+    };
+    const gotBy = (openid: string): unknown[] =>
+      sandbox.person(appid, openid).messages.map(({ message }) => message);
+    // The rule is in force in both once it has answered somebody through each.
+    for (const n of [0, 1])
+      await until(async () => {
+        await push(n, `oWaits${n}`);
+        return gotBy(`oWaits${n}`).length > 0;
+      });
+    const same = { MsgId: '7700001', CreateTime: Math.floor(Date.now() / 1000) };
+    await Promise.all([0, 1, 0, 1].map((n) => push(n, 'oGetsThree', same)));
+    const got = (): unknown[] => gotBy('oGetsThree');
+    await until(() => got().length === 3);
+    expect(got()).toMatchObject([
+      { msgtype: 'msgmenu' },
+      { text: { content: '二' } },
+      { text: { content: '三' } },
+    ]);
+    const path = `/accounts/${appid}/deliveries?openid=oGetsThree`;
+    const { body } = await api<{ items: object[] }>(0, 'GET', path);
+    expect(body.items).toMatchObject([{ parts: { total: 3 } }]);
+  });
 });
+
+/** One that is switched on, and can answer and send. */
+async function newOfficialAccount(appid: string): Promise<void> {
+  sandbox.addAccount({ appid });
+  const asked = { accountType: 'any', openidProperty: `openid_${appid}` };
+  const { body: made } = await api<{ launchUrl: string }>(0, 'POST', '/authorizations', asked);
+  const page = await (await fetch(`${services[0]?.url}${new URL(made.launchUrl).pathname}`)).text();
+  const preAuthCode = new URL(linkOf(page, 'scan-link')).searchParams.get('pre_auth_code');
+  await sandbox.authorize({ appid, preAuthCode }).pushed;
+  await until(async () => (await api(1, 'POST', `/accounts/${appid}/enable`, {})).status === 200);
+}

@@ -129,6 +129,38 @@ export const PROBLEMS = {
       en: 'Do what `errors` says and try again. GET /api/v1/accounts/{appid} shows what the account can do.',
     },
   },
+  qr_codes_not_available: {
+    status: 409,
+    title: { zh: '账号当前不能创建二维码', en: 'The account cannot make QR codes now' },
+    detail: {
+      zh: '请按 errors 中的原因处理后重试；账号各场景的状态见 GET /api/v1/accounts/{appid}。',
+      en: 'Do what `errors` says and try again. GET /api/v1/accounts/{appid} shows what the account can do.',
+    },
+  },
+  qr_codes_used_up: {
+    status: 409,
+    title: { zh: '永久二维码已用完', en: 'The permanent QR codes are used up' },
+    detail: {
+      zh: '微信每个服务号最多 100000 个永久二维码，且不能删除。请改用临时二维码（permanent 为 false），或沿用已有的二维码。',
+      en: 'WeChat gives a service account 100,000 permanent codes and takes none back. Make a temporary one (`permanent` false), or use one that is there.',
+    },
+  },
+  qr_code_active: {
+    status: 409,
+    title: { zh: '二维码正在使用', en: 'The QR code is active' },
+    detail: {
+      zh: '使用中的二维码不能删除。请先用 POST …/qr-codes/{id}/end 结束，再删除。',
+      en: 'An active code cannot be deleted. End it first, with POST …/qr-codes/{id}/end.',
+    },
+  },
+  qr_code_ended: {
+    status: 409,
+    title: { zh: '二维码已结束', en: 'The QR code has ended' },
+    detail: {
+      zh: '已结束的二维码不能修改。请用 POST …/qr-codes/{id}/copy 复制一个新的。',
+      en: 'An ended code cannot be changed. Make a new one of it, with POST …/qr-codes/{id}/copy.',
+    },
+  },
   send_config_missing: {
     status: 409,
     title: { zh: '小程序尚未配置发送', en: 'The mini-program has no send configuration' },
@@ -209,6 +241,14 @@ export const PROBLEMS = {
       en: 'Events are kept for 7 days and some behind this position are gone, or the database was restored from a backup. Read again without `after`, and compare the accounts with GET /api/v1/accounts.',
     },
   },
+  too_many_auto_replies: {
+    status: 409,
+    title: { zh: '自动回复规则已达上限', en: 'There are too many automatic replies' },
+    detail: {
+      zh: '每个账号最多 10000 条规则。请删除不再使用的规则，或把多个关键词合并到一条。',
+      en: 'An account may have 10,000 rules. Delete some that are no longer used, or put several keywords into one.',
+    },
+  },
   push_not_parked: {
     status: 409,
     title: { zh: '推送未被搁置', en: 'The push is not parked' },
@@ -260,6 +300,14 @@ export const PROBLEMS = {
     detail: {
       zh: '模板消息属于服务号，订阅消息属于小程序，群发属于公众号。请换一种 kind，或换一个账号。',
       en: 'Template messages are for service accounts, subscription messages for mini-programs, broadcasts for official accounts. Choose another kind, or another account.',
+    },
+  },
+  qr_codes_not_supported: {
+    status: 422,
+    title: { zh: '该账号不支持带参数的二维码', en: 'The account has no parametric QR codes' },
+    detail: {
+      zh: '带参数的二维码属于服务号与小程序，订阅号没有。请换一个账号。',
+      en: 'Parametric codes are for service accounts and mini-programs; subscription accounts have none. Choose another account.',
     },
   },
   unknown_user_property: {

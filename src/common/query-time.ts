@@ -20,6 +20,22 @@ export function QueryTime(description: string): PropertyDecorator {
   );
 }
 
+/** The same in a body, where it may be left out or null. */
+export function BodyTime(description: string): PropertyDecorator {
+  return applyDecorators(
+    ApiPropertyOptional({
+      type: String,
+      format: 'date-time',
+      nullable: true,
+      description,
+      example: '2026-11-22T08:00:00.000Z',
+    }),
+    IsOptional(),
+    Transform(({ value }: { value: unknown }) => toTime(value) ?? value),
+    IsDate({ message: ({ property }) => `${property} must be an ISO 8601 time with its zone` }),
+  );
+}
+
 function toTime(value: unknown): Date | null {
   const day = typeof value === 'string' ? TIME.exec(value)?.[1] : undefined;
   // JavaScript takes the 31st of February for the 3rd of March.

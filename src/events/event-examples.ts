@@ -68,6 +68,14 @@ export const EVENT_EXAMPLES: Readonly<{ [T in EventType]: EventPayloads[T] }> = 
     occurredAt: AT,
   },
   'follower.unsubscribed': { appid: APPID, openid: OPENID, occurredAt: AT },
+  'qr_code.scanned': {
+    appid: APPID,
+    openid: OPENID,
+    qrCodeId: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001',
+    scene: 'c4mzq7xk2ab',
+    visit: 'new_follower',
+    occurredAt: AT,
+  },
   'message.received': {
     appid: APPID,
     openid: OPENID,

@@ -105,6 +105,18 @@ export interface EventPayloads {
     openid: string;
     occurredAt: string;
   };
+  'qr_code.scanned': {
+    appid: string;
+    openid: string;
+    /** The channel code's, as in the list of the account's codes. */
+    qrCodeId: string;
+    /** What WeChat knows it by. */
+    scene: string;
+    /** Follows by it for the first time or again, or was a follower already. */
+    visit: 'new_follower' | 'returning_follower' | 'existing_follower';
+    /** WeChat's time. */
+    occurredAt: string;
+  };
   'message.received': {
     appid: string;
     openid: string;
@@ -174,6 +186,7 @@ export const EVENT_VERSIONS: Readonly<Record<EventType, number>> = {
   'subscription.changed': 1,
   'follower.subscribed': 1,
   'follower.unsubscribed': 1,
+  'qr_code.scanned': 1,
   'message.received': 1,
   'delivery.updated': 1,
   'component.ticket_late': 1,
@@ -234,6 +247,10 @@ export const EVENT_MEANINGS: Readonly<Record<EventType, Text>> = {
   'follower.unsubscribed': {
     zh: '用户取消了关注。',
     en: 'A person follows the account no more.',
+  },
+  'qr_code.scanned': {
+    zh: '用户扫了一个渠道二维码：新关注（new_follower）、再次关注（returning_follower）或已关注（existing_follower）。',
+    en: 'A person has scanned a channel code: follows by it for the first time (`new_follower`) or again (`returning_follower`), or was a follower already (`existing_follower`).',
   },
   'message.received': {
     zh: '用户发来消息，或在会话中点击菜单、扫码、进入客服会话（messageType 为 event）。文字最多 2048 字，其余内容用 incomingMessageId 查询。',

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 
 import { BriefMemory } from '../common/brief-memory.js';
+import { inTime } from '../common/in-time.js';
 import type { PassiveReply, PushHandler } from './push-handlers.js';
 
 /** An account whose messages are taken in. */
@@ -16,14 +17,29 @@ export interface HeldAccount {
 /** Tells whether the account is held and switched on; null when not, or when it is another source's to tell. */
 export type AccountSource = (appid: string) => Promise<HeldAccount | null>;
 
+/** Has in memory what an account's pushes are answered with. */
+export type Preparation = (appid: string) => Promise<unknown>;
+
+/** No push waits longer for them: what is not ready is answered without. */
+const PREPARE_MS = 300;
+
 /** Which accounts' messages are ours: the rooms above know, this remembers for a moment. */
 @Injectable()
 export class PushAccounts {
   readonly #sources: AccountSource[] = [];
+  readonly #preparations: Preparation[] = [];
   readonly #memory = new BriefMemory((appid) => this.#ask(appid));
 
   register(source: AccountSource): void {
     this.#sources.push(source);
+  }
+
+  /**
+   * Asks for a preparation whenever an account is looked up: before its first push and then, while pushes come, once a
+   * second. So what passive replies are made of is never older than what is known of the account.
+   */
+  prepare(preparation: Preparation): void {
+    this.#preparations.push(preparation);
   }
 
   /** What was read a moment ago, without waiting; undefined when it has to be looked up. */
@@ -37,8 +53,10 @@ export class PushAccounts {
   }
 
   async #ask(appid: string): Promise<HeldAccount | null> {
+    const preparations = Promise.allSettled(this.#preparations.map((prepare) => prepare(appid)));
     let account: HeldAccount | null = null;
     for (const source of this.#sources) account ??= await source(appid);
+    await inTime(preparations, PREPARE_MS, () => new Error('slow')).catch(() => undefined);
     return account;
   }
 }

@@ -12,6 +12,10 @@ export interface PushContext {
   account: string;
   /** 1 at the first try. */
   attempts: number;
+  /** Whether it was answered with something to read, and not with `success` or nothing. */
+  isAnswered: boolean;
+  /** What whoever gave the answer has noted of it; null where nothing was. */
+  answeredBy: string | null;
   /**
    * Ends the handling in the transaction of its effect, which then happens once however often it is tried.
    *
@@ -29,12 +33,19 @@ export type PushHandler<P extends Push = Push> = (push: P, context: PushContext)
 /** A push of an account, as opposed to the component's own events. */
 export type AccountPush = MessagePush | EventPush;
 
+/** An answer with a note, which is kept with the push: by it, whoever handles the push knows what was said. */
+export interface NotedReply {
+  document: string;
+  /** 64 characters at the most. No secret and no person's words. */
+  by: string;
+}
+
 /**
  * Answers a push inside its own response, out of memory: it must not wait for anything.
  *
  * @returns the reply's clear document (see `textReply` and its kin), empty for an empty answer, or null for `success`
  */
-export type PassiveReply = (push: AccountPush, appid: string) => string | null;
+export type PassiveReply = (push: AccountPush, appid: string) => string | NotedReply | null;
 
 /** Who handles what: the rooms above register themselves, the ledger knows none of them. */
 @Injectable()
@@ -94,10 +105,10 @@ export class PushHandlers {
     return this.#grouped.has(handler);
   }
 
-  reply(push: AccountPush, appid: string): string | null {
+  reply(push: AccountPush, appid: string): string | NotedReply | null {
     for (const { reply } of this.#replies) {
-      const text = reply(push, appid);
-      if (text !== null) return text;
+      const given = reply(push, appid);
+      if (given !== null) return given;
     }
     return null;
   }

@@ -15,7 +15,7 @@ import { Clock } from '../common/clock.js';
 import { Logger } from '../common/logger.js';
 import type { RequestContext } from '../common/request-context.js';
 import { PushAccounts } from './push-accounts.js';
-import { type AccountPush, PushHandlers } from './push-handlers.js';
+import { type AccountPush, type NotedReply, PushHandlers } from './push-handlers.js';
 import { type PushAnswer, PushKeeper, TEXT_TYPE } from './push-keeper.js';
 import { readPush } from './push-ledger.js';
 
@@ -93,8 +93,9 @@ export class PushIntake {
     const reply =
       ofAccount &&
       (account.reply ? account.reply(ofAccount, appid) : this.#reply(ofAccount, appid));
-    const answer = reply && this.#sealReply(reply, opened);
-    return this.keeper.keep({ ...about, opened, handler, answer });
+    const { document, by } = notedOf(reply);
+    const answer = document && this.#sealReply(document, opened);
+    return this.keeper.keep({ ...about, opened, handler, answer, answeredBy: by });
   }
 
   #open(body: Buffer, query: PushQuery): OpenedPush {
@@ -109,7 +110,7 @@ export class PushIntake {
   }
 
   /** A reply that cannot be made must not cost the push: it is then only answered `success`. */
-  #reply(push: AccountPush, appid: string): string | null {
+  #reply(push: AccountPush, appid: string): string | NotedReply | null {
     try {
       return this.handlers.reply(push, appid);
     } catch (error) {
@@ -129,4 +130,11 @@ export class PushIntake {
       format,
     });
   }
+}
+
+function notedOf(reply: string | NotedReply | null): {
+  document: string | null;
+  by: string | null;
+} {
+  return typeof reply === 'string' || reply === null ? { document: reply, by: null } : reply;
 }

@@ -27,6 +27,8 @@ export interface ArrivedPush extends Pick<VerifiedPush, 'push' | 'handler' | 're
   opened: OpenedPush;
   /** A passive reply, sealed; null for `success`. */
   answer: string | null;
+  /** What is noted of it. */
+  answeredBy?: string | null;
 }
 
 /** The end of every door: has the push kept once, and says what it is answered with. */
@@ -45,7 +47,7 @@ export class PushKeeper {
    * @throws AppError `storage_unavailable` when it could not be kept
    */
   async keep(arrived: ArrivedPush): Promise<PushAnswer> {
-    const { door, account, opened, push, handler, request, answer } = arrived;
+    const { door, account, opened, push, handler, request, answer, answeredBy } = arrived;
     const now = this.clock.now();
     const kind = kindOf(push);
     const kept = await this.ledger.keep({
@@ -56,6 +58,7 @@ export class PushKeeper {
         kind,
         occurredAt: push ? new Date(push.createTime * 1000) : now,
         answer,
+        answeredBy: answeredBy ?? null,
       },
       content: opened.content,
       push,
@@ -77,7 +80,7 @@ export class PushKeeper {
     account,
     push,
     request,
-  }: Omit<ArrivedPush, 'opened' | 'handler' | 'answer'>): PushAnswer {
+  }: Omit<ArrivedPush, 'opened' | 'handler' | 'answer' | 'answeredBy'>): PushAnswer {
     const kind = kindOf(push);
     this.metrics.pushes.inc({ door, kind, outcome: 'dropped' });
     this.logger.info('push.dropped', { ...request, appid: account, kind });

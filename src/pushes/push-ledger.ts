@@ -68,7 +68,8 @@ const KINDS_OF_ACCOUNTS = ['authorized', 'updateauthorized', 'unauthorized'];
 
 /** A push that has been verified. */
 export interface VerifiedPush {
-  row: Pick<PushRow, 'id' | 'account' | 'dedupKey' | 'kind' | 'occurredAt' | 'answer'>;
+  row: Pick<PushRow, 'id' | 'account' | 'dedupKey' | 'kind' | 'occurredAt' | 'answer'> &
+    Partial<Pick<PushRow, 'answeredBy'>>;
   /** The clear document. */
   content: string;
   /** The same, read; null when it says nothing that we know. */
@@ -164,6 +165,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     const isOurs = !isHandled && !this.#isStopping && this.#running.size < MAX_QUEUED;
     const kept: NewPush = {
       ...row,
+      answeredBy: row.answeredBy ?? null,
       content: this.secrets.seal(content, contentOf(row.id)),
       state: isHandled ? 'handled' : 'waiting',
       attempts: isOurs ? 1 : 0,
@@ -380,8 +382,9 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     };
     // One that waits had a handler when it came: in a newer process than this one, it may be.
     if (!handler) throw new Error(`This process has no handler for ${row.kind}.`);
-    const { id, receivedAt, account, attempts } = row;
-    if (push) await handler(push, { id, receivedAt, account, attempts, finish });
+    const { id, receivedAt, account, attempts, answer, answeredBy } = row;
+    const context = { id, receivedAt, account, attempts, answeredBy, finish };
+    if (push) await handler(push, { ...context, isAnswered: !!answer });
     crashPoint('push.effect_done');
     if (!isFinished) await this.#marks.add(row.id);
   }

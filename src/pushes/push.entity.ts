@@ -37,6 +37,10 @@ export class PushRow {
   @Column({ type: 'text', nullable: true })
   answer: string | null;
 
+  /** What whoever gave the answer has noted of it. */
+  @Column({ name: 'answered_by', type: 'varchar', length: 64, nullable: true })
+  answeredBy: string | null;
+
   @Column({ type: 'varchar', length: 16 })
   state: PushState;
 

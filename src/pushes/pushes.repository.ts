@@ -28,7 +28,7 @@ export interface PushFilter {
 }
 
 const COLUMNS =
-  'id, account, dedup_key, kind, occurred_at, content, answer, state, attempts, next_try_at, received_at, handled_at, lease_until';
+  'id, account, dedup_key, kind, occurred_at, content, answer, answered_by, state, attempts, next_try_at, received_at, handled_at, lease_until';
 
 /**
  * How long a group waits to learn which of its pushes are repeated ones. Waiting for longer would cost all of them
@@ -52,7 +52,7 @@ export class PushesRepository {
   async insertGroup(rows: readonly NewPush[], leaseMs: number): Promise<(KeptPush | null)[]> {
     const lease = this.db.nowSql(leaseMs);
     const values = rows.map(
-      ({ isOurs }) => `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${isOurs ? lease : 'NULL'})`,
+      ({ isOurs }) => `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${isOurs ? lease : 'NULL'})`,
     );
     const verb = this.db.isSqlite ? 'INSERT OR IGNORE' : 'INSERT IGNORE';
     const written = await this.db.statement(
@@ -286,6 +286,7 @@ function toValues(row: NewPush): unknown[] {
     toSqlTime(row.occurredAt),
     row.content,
     row.answer,
+    row.answeredBy && row.answeredBy.slice(0, 64),
     row.state,
     row.attempts,
     at(row.nextTryAt),

@@ -10,6 +10,8 @@ import { CreateWebhooks1796256000000 } from './1796256000000-create-webhooks.js'
 import { CreatePeople1796342400000 } from './1796342400000-create-people.js';
 import { CreateMedia1796428800000 } from './1796428800000-create-media.js';
 import { CreateDeliveries1796515200000 } from './1796515200000-create-deliveries.js';
+import { CreateAutoReplies1796601600000 } from './1796601600000-create-auto-replies.js';
+import { CreateQrCodes1796688000000 } from './1796688000000-create-qr-codes.js';
 
 /** In the order they run. A migration that has landed is never edited. */
 export const migrations = [
@@ -25,4 +27,6 @@ export const migrations = [
   CreatePeople1796342400000,
   CreateMedia1796428800000,
   CreateDeliveries1796515200000,
+  CreateAutoReplies1796601600000,
+  CreateQrCodes1796688000000,
 ];

@@ -1,8 +1,12 @@
 import type { MediaKind } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
 
+import { chunksOf } from '../../common/chunks.js';
 import { Database, type Tx } from '../../database/database.js';
 import { MediaUpload } from './media.entity.js';
+
+const LOOKED_FOR_AT_ONCE = 500;
 
 @Injectable()
 export class MediaUploadsRepository {
@@ -10,6 +14,13 @@ export class MediaUploadsRepository {
 
   find(appid: string, mediaId: string, kind: MediaKind): Promise<MediaUpload | null> {
     return this.db.read.findOneBy(MediaUpload, { appid, mediaId, kind });
+  }
+
+  async findAll(appid: string, mediaIds: readonly string[]): Promise<MediaUpload[]> {
+    const found: MediaUpload[] = [];
+    for (const chunk of chunksOf([...mediaIds], LOOKED_FOR_AT_ONCE))
+      found.push(...(await this.db.read.findBy(MediaUpload, { appid, mediaId: In([...chunk]) })));
+    return found;
   }
 
   /** Puts the row in place of the former one of its use. */

@@ -13,7 +13,7 @@ import { AccountData } from '../../database/account-data.js';
 import { Database } from '../../database/database.js';
 import { checkUsage, MEDIA_KINDS } from './media-usage.js';
 import { MediaUploadsRepository } from './media-uploads.repository.js';
-import type { Media } from './media.entity.js';
+import type { Media, MediaUpload } from './media.entity.js';
 import { MediaRepository } from './media.repository.js';
 
 /** A copy that ends sooner is not sent any more: the message may wait before it goes out. */
@@ -51,19 +51,33 @@ export class MediaUploads implements OnModuleInit {
    * Two processes may both upload it. WeChat then has two copies, and either id is good.
    *
    * @param withToken gives the token that the bytes go up with
+   * @param leastLifeMs a copy that ends sooner is replaced; default an hour
    * @throws AppError `media_not_found` for an id that is not the account's; `media_not_usable` when WeChat would not
    *   take the file as this kind
    * @throws WechatApiError, WechatUnavailableError of the upload
    */
-  idFor(account: Account, mediaId: string, kind: MediaKind, withToken: WithToken): Promise<string> {
+  idFor(
+    account: Account,
+    mediaId: string,
+    kind: MediaKind,
+    withToken: WithToken,
+    leastLifeMs = MARGIN_MS,
+  ): Promise<string> {
     const key = keyOf(account.appid, mediaId, kind);
     const running = this.#running.get(key);
     if (running) return running;
-    const finding = this.#findOrUpload(account, mediaId, kind, withToken).finally(() => {
-      if (this.#running.get(key) === finding) this.#running.delete(key);
-    });
+    const finding = this.#findOrUpload(account, { mediaId, kind, leastLifeMs }, withToken).finally(
+      () => {
+        if (this.#running.get(key) === finding) this.#running.delete(key);
+      },
+    );
     this.#running.set(key, finding);
     return finding;
+  }
+
+  /** WeChat's copies of these files as they are now, those that have ended among them. None is made. */
+  findCopies(appid: string, mediaIds: readonly string[]): Promise<MediaUpload[]> {
+    return this.uploads.findAll(appid, mediaIds);
   }
 
   /** WeChat called the id unknown (40007): the next `idFor` uploads again, unless another id has taken its place already. */
@@ -75,14 +89,13 @@ export class MediaUploads implements OnModuleInit {
 
   async #findOrUpload(
     account: Account,
-    mediaId: string,
-    kind: MediaKind,
+    { mediaId, kind, leastLifeMs }: { mediaId: string; kind: MediaKind; leastLifeMs: number },
     withToken: WithToken,
   ): Promise<string> {
     const { appid } = account;
     const known = await this.uploads.find(appid, mediaId, kind);
     const now = this.clock.now().getTime();
-    if (known && known.expiresAt.getTime() - now > MARGIN_MS) return known.wechatMediaId;
+    if (known && known.expiresAt.getTime() - now > leastLifeMs) return known.wechatMediaId;
     const media = await this.media.find(appid, mediaId);
     if (!media) throw new AppError('media_not_found');
     const problem = checkUsage(account, media, kind);

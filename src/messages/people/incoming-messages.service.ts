@@ -129,8 +129,9 @@ export class IncomingMessages implements OnModuleInit {
       const { tenantId, appid } = account;
       const key = { tenantId, appid, openid: row.openid };
       await this.events.emitAll(tx, [{ ...newsOf(push, row, interaction, noted), key }]);
-      const { id } = row;
-      await this.watchers.tell(tx, { id, account, push, interaction, ...noted });
+      const { id, isAnswered, answeredBy } = context;
+      const answer = { isAnswered, answeredBy };
+      await this.watchers.tell(tx, { id, account, push, interaction, ...noted, ...answer });
     });
   }
 

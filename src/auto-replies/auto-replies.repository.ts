@@ -1,0 +1,203 @@
+import { Injectable } from '@nestjs/common';
+import { Brackets, In, LessThanOrEqual } from 'typeorm';
+
+import type { Position } from '../common/paging.js';
+import { Database, toSqlTime, type Tx } from '../database/database.js';
+import { deletePage } from '../database/delete-page.js';
+import {
+  AutoReply,
+  AutoReplyPerson,
+  AutoReplyRevision,
+  AutoReplyStat,
+} from './auto-reply.entity.js';
+
+@Injectable()
+export class AutoRepliesRepository {
+  constructor(private readonly db: Database) {}
+
+  async findRevision(appid: string): Promise<string | null> {
+    const row = await this.db.read.findOneBy(AutoReplyRevision, { appid });
+    return row?.revision ?? null;
+  }
+
+  /** Whoever changes rules of an account does this first: the others wait. */
+  async writeRevision(tx: Tx, appid: string, revision: string): Promise<void> {
+    await tx
+      .createQueryBuilder()
+      .insert()
+      .into(AutoReplyRevision)
+      .values({ appid, revision })
+      .orUpdate(['revision'], ['appid'])
+      .updateEntity(false)
+      .execute();
+  }
+
+  /** All of the account, in no order. */
+  findAll(appid: string): Promise<AutoReply[]> {
+    return this.db.read.findBy(AutoReply, { appid });
+  }
+
+  /** The newest first; one more than `limit`, to tell whether another page follows. */
+  findPage(appid: string, limit: number, after: Position | null): Promise<AutoReply[]> {
+    const query = this.db.read.createQueryBuilder(AutoReply, 'rule').where({ appid });
+    if (after)
+      query.andWhere(
+        new Brackets((where) =>
+          where
+            .where('rule.createdAt < :at', { at: after.at })
+            .orWhere('rule.createdAt = :at AND rule.id < :id', { at: after.at, id: after.id }),
+        ),
+      );
+    return query
+      .orderBy('rule.createdAt', 'DESC')
+      .addOrderBy('rule.id', 'DESC')
+      .take(limit + 1)
+      .getMany();
+  }
+
+  find(appid: string, id: string, on: Tx = this.db.read): Promise<AutoReply | null> {
+    return on.findOneBy(AutoReply, { appid, id });
+  }
+
+  /** As it is now; others cannot change it until the transaction ends. */
+  findForUpdate(tx: Tx, appid: string, id: string): Promise<AutoReply | null> {
+    return tx.findOne(AutoReply, { where: { appid, id }, ...this.db.currentRead(tx) });
+  }
+
+  count(tx: Tx, appid: string): Promise<number> {
+    return tx.countBy(AutoReply, { appid });
+  }
+
+  async insert(tx: Tx, rule: AutoReply): Promise<void> {
+    await tx.insert(AutoReply, rule);
+  }
+
+  async update(
+    tx: Tx,
+    id: string,
+    values: Partial<Omit<AutoReply, 'id' | 'appid' | 'createdAt'>>,
+  ): Promise<void> {
+    await tx.update(AutoReply, { id }, values);
+  }
+
+  async remove(tx: Tx, id: string): Promise<void> {
+    await tx.delete(AutoReply, { id });
+    await tx.delete(AutoReplyStat, { ruleId: id });
+  }
+
+  /** The rules whose media are to be looked after by now. */
+  findMediaDue(now: Date, limit: number): Promise<Pick<AutoReply, 'id' | 'appid'>[]> {
+    return this.db.read.find(AutoReply, {
+      select: { id: true, appid: true },
+      where: { renewMediaAt: LessThanOrEqual(now) },
+      order: { renewMediaAt: 'ASC' },
+      take: limit,
+    });
+  }
+
+  /** Unless it has been changed since. */
+  async writeRenewal(
+    tx: Tx,
+    { id, version }: Pick<AutoReply, 'id' | 'version'>,
+    renewMediaAt: Date | null,
+  ): Promise<void> {
+    await tx.update(AutoReply, { id, version }, { renewMediaAt });
+  }
+
+  async findStats(ruleIds: readonly string[]): Promise<Map<string, AutoReplyStat>> {
+    const rows = await this.db.read.findBy(AutoReplyStat, { ruleId: In([...ruleIds]) });
+    return new Map(rows.map((row) => [row.ruleId, row]));
+  }
+
+  /** One answer more; the last thing of a transaction, since all of a rule's answers meet here. */
+  async countHit(
+    tx: Tx,
+    { id, appid }: Pick<AutoReply, 'id' | 'appid'>,
+    at: Date,
+    isNewPerson: boolean,
+  ): Promise<void> {
+    const time = toSqlTime(at);
+    const people = isNewPerson ? 1 : 0;
+    const onConflict = this.db.isSqlite
+      ? 'ON CONFLICT (rule_id) DO UPDATE SET'
+      : 'ON DUPLICATE KEY UPDATE';
+    await tx.query(
+      `INSERT INTO auto_reply_stat (rule_id, appid, hits, people, last_hit_at) VALUES (?, ?, 1, ?, ?) ${onConflict} ` +
+        'hits = hits + 1, people = people + ?, last_hit_at = CASE WHEN last_hit_at < ? THEN ? ELSE last_hit_at END',
+      [id, appid, people, time, people, time, time],
+    );
+  }
+
+  findPerson(ruleId: string, openid: string): Promise<AutoReplyPerson | null> {
+    return this.db.read.findOneBy(AutoReplyPerson, { ruleId, openid });
+  }
+
+  /** Reads somebody as they are now, and keeps others from changing it until the transaction ends. */
+  async lockPerson(
+    tx: Tx,
+    { id: ruleId, appid }: Pick<AutoReply, 'id' | 'appid'>,
+    openid: string,
+    at: Date,
+  ): Promise<AutoReplyPerson> {
+    await tx
+      .createQueryBuilder()
+      .insert()
+      .into(AutoReplyPerson)
+      .values({ ruleId, openid, appid, hits: 0, countedFrom: at, counted: 0 })
+      .orUpdate(['appid'], ['rule_id', 'openid'])
+      .updateEntity(false)
+      .execute();
+    return tx.findOneOrFail(AutoReplyPerson, {
+      where: { ruleId, openid },
+      ...this.db.currentRead(tx),
+    });
+  }
+
+  async savePerson(
+    tx: Tx,
+    { ruleId, openid }: AutoReplyPerson,
+    counted: Pick<AutoReplyPerson, 'hits' | 'countedFrom' | 'counted'>,
+  ): Promise<void> {
+    await tx.update(AutoReplyPerson, { ruleId, openid }, counted);
+  }
+
+  /** Deletes who was answered by a rule that is gone. @returns how many */
+  removePeople(tx: Tx, ruleId: string, limit: number): Promise<number> {
+    return this.#erasePeople(tx, { ruleId }, limit);
+  }
+
+  eraseRules(tx: Tx, appid: string, limit: number): Promise<number> {
+    return deletePage(tx, AutoReply, { appid }, limit);
+  }
+
+  async eraseRevision(tx: Tx, appid: string): Promise<number> {
+    return (await tx.delete(AutoReplyRevision, { appid })).affected ?? 0;
+  }
+
+  async eraseStats(tx: Tx, appid: string): Promise<number> {
+    return (await tx.delete(AutoReplyStat, { appid })).affected ?? 0;
+  }
+
+  erasePeople(tx: Tx, appid: string, limit: number): Promise<number> {
+    return this.#erasePeople(tx, { appid }, limit);
+  }
+
+  async erasePerson(tx: Tx, appid: string, openid: string): Promise<void> {
+    await tx.delete(AutoReplyPerson, { appid, openid });
+  }
+
+  async #erasePeople(
+    tx: Tx,
+    where: { ruleId: string } | { appid: string },
+    limit: number,
+  ): Promise<number> {
+    const rows = await tx.find(AutoReplyPerson, {
+      select: { ruleId: true, openid: true },
+      where,
+      take: limit,
+    });
+    const openids = rows.map(({ openid }) => openid);
+    if (openids.length > 0) await tx.delete(AutoReplyPerson, { ...where, openid: In(openids) });
+    return rows.length;
+  }
+}

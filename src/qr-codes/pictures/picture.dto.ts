@@ -1,0 +1,91 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform, Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  ArrayUnique,
+  IsArray,
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsOptional,
+  Length,
+  Max,
+  Min,
+} from 'class-validator';
+
+import { PICTURE_FORMATS, type PictureFormat } from './drawing.js';
+
+const MAX_PACKED = 200;
+const USUAL_SIZE = 430;
+
+class LookDto {
+  @ApiPropertyOptional({ enum: PICTURE_FORMATS, default: 'png', example: 'png' })
+  @IsOptional()
+  @IsIn(PICTURE_FORMATS)
+  format: PictureFormat = 'png';
+
+  @ApiPropertyOptional({
+    description:
+      '二维码边长，像素；文字说明在其下方另加高度 / The side of the code in pixels; a caption comes below it',
+    minimum: 100,
+    maximum: 2000,
+    default: USUAL_SIZE,
+    example: USUAL_SIZE,
+  })
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(100)
+  @Max(2000)
+  size: number = USUAL_SIZE;
+
+  @ApiPropertyOptional({
+    description:
+      '中间的标志：本账号图片素材的 mediaId；小程序码中间已有头像，不加 / In the middle: the `mediaId` of an image of the account. A mini-program’s code has its own picture there',
+    example: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001',
+  })
+  @IsOptional()
+  @Length(1, 36)
+  logo?: string;
+}
+
+export class PictureQueryDto extends LookDto {
+  @ApiPropertyOptional({
+    description: '下方的文字，最多三行 / Below it, in three lines at the most',
+    maxLength: 60,
+    example: '上海店',
+  })
+  @IsOptional()
+  @Length(1, 60)
+  caption?: string;
+}
+
+export class PackQueryDto extends LookDto {
+  @ApiProperty({
+    type: String,
+    description: `以逗号分隔的二维码编号，最多 ${MAX_PACKED} 个 / Ids with commas between them, ${MAX_PACKED} at the most`,
+    example: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001,019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a002',
+  })
+  @Transform(({ value }: { value: unknown }) =>
+    typeof value === 'string' ? value.split(',').filter((id) => id !== '') : value,
+  )
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(MAX_PACKED)
+  @ArrayUnique()
+  @Length(1, 36, { each: true })
+  ids: string[];
+
+  @ApiPropertyOptional({
+    description: '在每张图下方写上名称 / Each bears its name',
+    default: false,
+    example: true,
+  })
+  @IsOptional()
+  @Transform(({ value }: { value: unknown }) =>
+    value === 'true' ? true : value === 'false' ? false : value,
+  )
+  @IsBoolean()
+  captions: boolean = false;
+}

@@ -1,0 +1,130 @@
+import { PassThrough, type Readable } from 'node:stream';
+
+import { ZipArchive } from 'archiver';
+import { Injectable } from '@nestjs/common';
+
+import type { Caller } from '../../access/roles.js';
+import { AccountsService } from '../../accounts/accounts.service.js';
+import { AppError } from '../../common/app-error.js';
+import { errorFields, Logger } from '../../common/logger.js';
+import { MediaService } from '../../messages/media/media.service.js';
+import type { QrCode } from '../qr-code.entity.js';
+import { QrCodesRepository } from '../qr-codes.repository.js';
+import { draw, type PictureFormat, readLogo } from './drawing.js';
+
+const ENDINGS: Readonly<Record<PictureFormat, string>> = { png: 'png', svg: 'svg', jpeg: 'jpg' };
+
+export interface Look {
+  format: PictureFormat;
+  /** 100..2000 pixels. */
+  size: number;
+  /** A medium of ours. */
+  logo?: string;
+}
+
+/** The pictures of codes, drawn when they are asked for. */
+@Injectable()
+export class QrCodePictures {
+  constructor(
+    private readonly codes: QrCodesRepository,
+    private readonly media: MediaService,
+    private readonly accounts: AccountsService,
+    private readonly logger: Logger,
+  ) {}
+
+  /** @throws AppError `not_found`; `media_not_found`, `media_not_usable` for the logo */
+  async draw(
+    caller: Caller,
+    appid: string,
+    id: string,
+    { caption, ...look }: Look & { caption?: string },
+  ): Promise<Buffer> {
+    await this.accounts.get(caller, appid);
+    const code = await this.codes.find(appid, id);
+    if (!code) throw new AppError('not_found');
+    const logo = await this.#readLogo(appid, look.logo);
+    return this.#draw(code, look, logo, caption);
+  }
+
+  /**
+   * Many in one archive, each drawn when its turn comes.
+   *
+   * @param ids each once
+   * @param isCaptioned each bears its name
+   * @throws as {@link draw}
+   */
+  async pack(
+    caller: Caller,
+    appid: string,
+    ids: readonly string[],
+    look: Look,
+    isCaptioned: boolean,
+  ): Promise<Readable> {
+    await this.accounts.get(caller, appid);
+    const codes = await this.codes.findAll(appid, ids);
+    if (codes.length < ids.length) throw new AppError('not_found');
+    const logo = await this.#readLogo(appid, look.logo);
+    // Pictures are compressed already.
+    const archive = new ZipArchive({ store: true });
+    const packed = new PassThrough();
+    archive.on('error', (error) => packed.destroy(error));
+    archive.pipe(packed);
+    void this.#fill(archive, codes, look, logo, isCaptioned).catch((error: unknown) => {
+      this.logger.error('qr_code.not_packed', { appid, ...errorFields(error) });
+      packed.destroy(error instanceof Error ? error : new Error(String(error)));
+    });
+    return packed;
+  }
+
+  async #fill(
+    archive: ZipArchive,
+    codes: readonly QrCode[],
+    look: Look,
+    logo: Buffer | null,
+    isCaptioned: boolean,
+  ): Promise<void> {
+    for (const code of codes) {
+      const picture = await this.#draw(code, look, logo, isCaptioned ? code.name : undefined);
+      archive.append(picture, { name: `${fileNameOf(code)}.${ENDINGS[look.format]}` });
+    }
+    await archive.finalize();
+  }
+
+  async #draw(
+    { id, contentUrl }: QrCode,
+    { format, size }: Look,
+    logo: Buffer | null,
+    caption: string | undefined,
+  ): Promise<Buffer> {
+    const picture = contentUrl === null ? await this.codes.readPicture(id) : null;
+    if (contentUrl === null && !picture) throw new AppError('not_found');
+    const source = picture ? { picture } : { content: contentUrl ?? '' };
+    // In the middle of a mini-program's code stands its own picture.
+    return draw({ source, format, size, logo: picture ? null : logo, caption: caption ?? null });
+  }
+
+  async #readLogo(appid: string, mediaId: string | undefined): Promise<Buffer | null> {
+    if (mediaId === undefined) return null;
+    const media = await this.media.find(appid, mediaId);
+    const content = media && (await this.media.readContent(media));
+    if (!content) throw new AppError('media_not_found');
+    const logo = await readLogo(content);
+    if (logo) return logo;
+    throw new AppError('media_not_usable', [
+      {
+        field: 'logo',
+        code: 'not_a_picture',
+        detail: {
+          zh: '该素材不是可读取的图片，请上传 PNG 或 JPEG。',
+          en: 'The medium is no picture that can be read. Upload a PNG or a JPEG.',
+        },
+      },
+    ]);
+  }
+}
+
+/** With the scene behind it, since names may be alike. */
+function fileNameOf({ name, scene }: QrCode): string {
+  const plain = name.replaceAll(/[\p{C}\\/:*?"<>|]/gu, '_').replace(/^\.+/, '_');
+  return `${plain.trim()}-${scene}`;
+}

@@ -1,0 +1,693 @@
+import { textReply } from '@app/wechat';
+import type { Person } from '@app/wechat-sandbox';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { v7 as uuidV7 } from 'uuid';
+
+import { AutoReply } from '../src/auto-replies/auto-reply.entity.js';
+import { AutoRepliesRepository } from '../src/auto-replies/auto-replies.repository.js';
+import { ReplyMedia } from '../src/auto-replies/reply-media.js';
+import { chunksOf } from '../src/common/chunks.js';
+import { Database } from '../src/database/database.js';
+import { PeopleWatchers } from '../src/messages/people/people-watchers.js';
+import { type AccountPush, PushHandlers } from '../src/pushes/push-handlers.js';
+import { type Answer, startApp, type TestApp } from './app.js';
+import { uploadPicture } from './helpers.js';
+import { type DeliveryBody, later, newOpenid, newSender } from './message-helpers.js';
+import { until } from './until.js';
+
+const SEND = '/cgi-bin/message/custom/send';
+const UPLOAD = '/cgi-bin/media/upload';
+const HOUR_MS = 3_600_000;
+
+interface RuleBody {
+  id: string;
+  name: string;
+  replies: object[];
+  stats: { hits: number; people: number; lastHitAt: string | null };
+  conflicts: { code: string; detail: string; ruleId: string | null }[];
+  code: string;
+  errors?: { field: string; code: string; detail: string }[];
+}
+
+interface TriedBody {
+  matched: RuleBody | null;
+  replies: object[];
+  passive: boolean;
+  capped: boolean;
+}
+
+let app: TestApp;
+let appid: string;
+let probes = 0;
+
+beforeAll(async () => {
+  // Noon in Shanghai.
+  app = await startApp({ now: '2026-01-01T04:00:00Z' });
+});
+afterEach(() => app.sandbox.faults.clear());
+afterAll(() => app.stop());
+
+const text = (words: string) => ({ type: 'text', text: words });
+const keyword = (words: string, match = 'exact') => ({
+  type: 'keyword',
+  keywords: [{ text: words, match }],
+});
+
+const ask = (method: string, path = '', body?: object): Promise<Answer<RuleBody>> =>
+  app.api<RuleBody>(method, `/accounts/${appid}/auto-replies${path}`, body);
+
+async function rule(over: object): Promise<RuleBody> {
+  const wanted = { name: '规则', trigger: keyword('你好'), replies: [text('您好')], ...over };
+  // Of two rules of one moment, neither is the older.
+  app.clock.advance(1);
+  const { status, body } = await ask('POST', '', wanted);
+  if (status !== 201) throw new Error(JSON.stringify(body));
+  return body;
+}
+
+/** Resolves once the process that WeChat's pushes come to answers by the rules as they are now. */
+async function inForce(): Promise<void> {
+  const word = `probe ${++probes}`;
+  const { id } = await rule({ name: 'probe', trigger: keyword(word), replies: [text(word)] });
+  const probe = app.sandbox.person(appid, 'oProbe');
+  await until(async () => {
+    app.clock.advance(1);
+    return (await probe.write(word)).reply !== null;
+  });
+  await ask('DELETE', `/${id}`);
+  await app.settled();
+}
+
+const person = (): Person => app.sandbox.person(appid, newOpenid());
+
+/** What somebody has got by the customer-service API, texts as they are. */
+const gotBy = (who: Person): (string | undefined)[] =>
+  who.messages.map(({ message }) => {
+    const { msgtype, text: said } = message as { msgtype: string; text?: { content: string } };
+    return said?.content ?? msgtype;
+  });
+
+async function deliveriesOf(who: Person): Promise<DeliveryBody[]> {
+  const { body } = await app.api<{ items: DeliveryBody[] }>(
+    'GET',
+    `/accounts/${appid}/deliveries?openid=${who.openid}`,
+  );
+  return body.items;
+}
+
+async function ended(who: Person): Promise<DeliveryBody> {
+  let found: DeliveryBody | undefined;
+  await until(async () => {
+    [found] = await deliveriesOf(who);
+    return found !== undefined && found.finishedAt !== null;
+  });
+  if (!found) throw new Error('There is no delivery.');
+  return found;
+}
+
+/** WeChat's tickets, and what is bought with them, live for hours. */
+async function hoursLater(hours: number): Promise<void> {
+  app.clock.advance(hours * HOUR_MS);
+  await app.sandbox.pushTicket();
+  await app.settled();
+}
+
+/** The same message of WeChat's, however often it is pushed. */
+function message(words: string, over: Record<string, string | number> = {}) {
+  const CreateTime = Math.floor(app.clock.now().getTime() / 1000);
+  return { MsgType: 'text', Content: words, MsgId: String(++ids), CreateTime, ...over };
+}
+let ids = 7_000_000_000_000_000;
+
+describe('an answer', () => {
+  beforeAll(async () => {
+    appid = await newSender(app);
+    await rule({
+      name: '三条',
+      trigger: keyword('优惠'),
+      replies: [
+        text('{keyword}：{date} {time}'),
+        text('{account}欢迎您 {other}'),
+        { type: 'menu', head: '{keyword}如何？', items: [{ id: 'ok', text: '好' }], tail: '' },
+      ],
+    });
+    await rule({ name: '包含', trigger: keyword('券', 'contains'), replies: [text('券')] });
+    await rule({
+      name: '图文',
+      trigger: keyword('新品'),
+      replies: [
+        {
+          type: 'news',
+          title: '秋季',
+          description: '{keyword}',
+          url: 'https://m.example.com/a',
+          imageUrl: 'https://m.example.com/a.jpg',
+        },
+      ],
+    });
+    const menu = { type: 'menu', head: '问', items: [{ id: 'a', text: '答' }], tail: '' };
+    await rule({ name: '菜单', trigger: keyword('菜单'), replies: [menu, text('之后')] });
+    await rule({ name: '夜', trigger: keyword('夜'), quietHours: { from: '14:00', to: '08:00' } });
+    await rule({ name: '停', trigger: keyword('停用'), enabled: false });
+    await rule({
+      name: '关注',
+      trigger: { type: 'follow' },
+      replies: [text('欢迎'), text('请看')],
+    });
+    await rule({
+      name: '图片',
+      trigger: { type: 'message', messageTypes: ['image'] },
+      replies: [text('好图')],
+    });
+    await rule({
+      name: '随机',
+      trigger: keyword('随机'),
+      mode: 'random_one',
+      replies: [1, 2, 3, 4].map((n) => text(`第${n}`)),
+    });
+    await rule({
+      name: '限次',
+      trigger: keyword('限次'),
+      replies: [text('只此一次')],
+      frequencyCap: { count: 1, perSeconds: 3_600 },
+    });
+    await inForce();
+  });
+
+  it('is there for the first message after a start', async () => {
+    await app.settled();
+    await app.restart();
+    expect((await person().write('券')).reply).toMatchObject({ Content: '券' });
+  });
+
+  it('begins inside the response; the rest follows in its order, with the variables filled in', async () => {
+    const who = person();
+    const { reply } = await who.write('　优惠 ');
+    expect(reply).toMatchObject({
+      ToUserName: who.openid,
+      FromUserName: app.sandbox.account(appid).originalId,
+      MsgType: 'text',
+      Content: '优惠：2026-01-01 12:00',
+    });
+    expect(await ended(who)).toMatchObject({ status: 'accepted', parts: { sent: 2, total: 2 } });
+    const { nickname } = app.sandbox.account(appid);
+    expect(gotBy(who)).toEqual([`${nickname}欢迎您 {other}`, 'msgmenu']);
+    expect(JSON.stringify(who.messages)).toContain('优惠如何？');
+  });
+
+  it.each([
+    ['what contains a keyword', '我有一张ｑｕａｎ券吗', { Content: '券' }],
+    ['news', '新品', { MsgType: 'news', 'Articles.item.Description': '新品' }],
+  ])('stands alone in the response: %s', async (_case, words, expected) => {
+    const who = person();
+    expect((await who.write(words)).reply).toMatchObject(expected);
+    await app.settled();
+    expect(await deliveriesOf(who)).toEqual([]);
+  });
+
+  it.each([
+    ['no rule is about', '天气'],
+    ['only a rule that is switched off is about', '停用'],
+  ])('is none to what %s', async (_case, words) => {
+    const who = person();
+    expect((await who.write(words)).reply).toBeNull();
+    await app.settled();
+    expect(await deliveriesOf(who)).toEqual([]);
+  });
+
+  it('goes by the type of a message, where no keyword does', async () => {
+    const picture = { MsgType: 'image', PicUrl: 'https://mmbiz.example.com/0', MediaId: 'm' };
+    expect((await person().write(picture)).reply).toMatchObject({ Content: '好图' });
+    const voice = { MsgType: 'voice', MediaId: 'm', Format: 'amr' };
+    expect((await person().write(voice)).reply).toBeNull();
+  });
+
+  it('greets who follows, by a code too that nobody answers for', async () => {
+    const who = person();
+    expect((await who.follow()).reply).toMatchObject({ Content: '欢迎' });
+    await ended(who);
+    expect(gotBy(who)).toEqual(['请看']);
+    expect((await person().follow('some-scene')).reply).toMatchObject({ Content: '欢迎' });
+    expect((await who.scan('some-scene')).reply).toBeNull();
+    expect((await who.unfollow()).reply).toBeNull();
+  });
+
+  it('comes by customer service where its first part cannot stand in the response', async () => {
+    const who = person();
+    expect((await who.write('菜单')).reply).toBeNull();
+    expect(await ended(who)).toMatchObject({ status: 'accepted', parts: { sent: 2 } });
+    expect(gotBy(who)).toEqual(['msgmenu', '之后']);
+  });
+
+  it('is the same to a message that comes again, and nothing is said twice', async () => {
+    const { body: before } = await named('三条');
+    const who = person();
+    const push = message('优惠', { FromUserName: who.openid });
+    const first = await app.sandbox.pushMessage(appid, push);
+    app.clock.advance(61_000);
+    const more = await Promise.all([1, 2, 3].map(() => app.sandbox.pushMessage(appid, push)));
+    for (const { reply } of more) expect(reply).toEqual(first.reply);
+    expect(first.reply).toMatchObject({ Content: expect.stringMatching(/^优惠：/) });
+    await ended(who);
+    await app.settled();
+    expect(gotBy(who)).toHaveLength(2);
+    expect(await deliveriesOf(who)).toHaveLength(1);
+    expect((await named('三条')).body.stats).toMatchObject({
+      hits: before.stats.hits + 1,
+      people: before.stats.people + 1,
+    });
+  });
+
+  it('at random is one of them: for one message always the same, for many not', async () => {
+    const seen = new Set<string | undefined>();
+    for (let n = 0; n < 24; n++) {
+      const push = message('随机', { FromUserName: newOpenid() });
+      const { reply } = await app.sandbox.pushMessage(appid, push);
+      expect((await app.sandbox.pushMessage(appid, push)).reply).toEqual(reply);
+      seen.add(reply?.['Content']);
+    }
+    expect([...seen].every((words) => /^第[1-4]$/.test(words ?? ''))).toBe(true);
+    expect(seen.size).toBeGreaterThan(1);
+  });
+
+  it('is given to one person as often as the cap allows, and to no one else less', async () => {
+    const [who, other] = [person(), person()];
+    for (const one of [who, who, other]) {
+      app.clock.advance(1_000);
+      expect((await one.write('限次')).reply).toBeNull();
+      await app.settled();
+    }
+    await until(() => gotBy(who).length + gotBy(other).length === 2);
+    expect([await deliveriesOf(who), await deliveriesOf(other)].map((all) => all.length)).toEqual([
+      1, 1,
+    ]);
+    const tried = await tryText('限次', who.openid);
+    expect(tried).toMatchObject({ replies: [], capped: true, matched: { name: '限次' } });
+    app.clock.advance(HOUR_MS);
+    await who.write('限次');
+    await app.settled();
+    await until(() => gotBy(who).length === 2);
+  });
+
+  it('goes out in time while customer service is down, and what became of the rest is told', async () => {
+    const who = person();
+    app.sandbox.faults.add({ path: SEND, kind: 'reset', times: 2 });
+    const begun = performance.now();
+    expect((await who.write('优惠')).reply).toMatchObject({ MsgType: 'text' });
+    expect(performance.now() - begun).toBeLessThan(4_500);
+    await until(async () => (await deliveriesOf(who))[0]?.status === 'unknown');
+    expect(await ended(who)).toMatchObject({ failure: { reason: 'answer_lost' } });
+  });
+
+  it('tells why the rest has failed', async () => {
+    const who = person();
+    app.sandbox.faults.add({ path: SEND, kind: 'errcode', errcode: 45015, times: 9 });
+    expect((await who.write('优惠')).reply).toMatchObject({ MsgType: 'text' });
+    expect(await ended(who)).toMatchObject({
+      status: 'failed',
+      failure: { reason: 'window_closed', errcode: 45015 },
+    });
+  });
+
+  it('waits for WeChat when it is too busy for a minute, and is sent then', async () => {
+    const who = person();
+    app.sandbox.faults.add({ path: SEND, kind: 'errcode', errcode: 45011 });
+    await who.write('优惠');
+    await until(async () => {
+      const [tried] = await deliveriesOf(who);
+      return tried?.status === 'pending' && tried.failure !== null;
+    });
+    await later(app, 61_000);
+    expect(await ended(who)).toMatchObject({ status: 'accepted', parts: { sent: 2 } });
+    expect(gotBy(who)).toHaveLength(2);
+  });
+
+  it('is silent in quiet hours', async () => {
+    expect((await person().write('夜')).reply).not.toBeNull();
+    app.clock.advance(HOUR_MS);
+    expect((await person().write('夜')).reply).toBeNull();
+    expect((await person().write('优惠')).reply).toMatchObject({
+      Content: expect.stringMatching(/ 14:\d\d$/),
+    });
+  });
+
+  it('is left to whoever has answered before', async () => {
+    app.sandbox.messagesUrl = `${app.url}/wechat/accounts/$APPID$/messages`;
+    let isAnswering = true;
+    const greet = (push: AccountPush): string | null =>
+      isAnswering && push.kind === 'event' ? textReply(headOf(push), '码') : null;
+    app.app.get(PushHandlers).registerReply(greet, -1);
+    const who = person();
+    expect((await who.follow('scene')).reply).toMatchObject({ Content: '码' });
+    await app.settled();
+    expect(await deliveriesOf(who)).toEqual([]);
+    isAnswering = false;
+    let isTaken = true;
+    app.app.get(PeopleWatchers).register(() => Promise.resolve(isTaken), -1);
+    const late = person();
+    await late.write('菜单');
+    await app.settled();
+    expect(await deliveriesOf(late)).toEqual([]);
+    isTaken = false;
+  });
+});
+
+const headOf = ({ fromUserName: to, toUserName: from, createTime }: AccountPush) => ({
+  ...{ to, from, createTime },
+});
+
+const tryText = async (words: string, openid?: string): Promise<TriedBody> =>
+  (
+    await app.api<TriedBody>('POST', `/accounts/${appid}/auto-replies/test`, {
+      text: words,
+      ...(openid && { openid }),
+    })
+  ).body;
+
+/** The rule of this name, read by its id. */
+async function named(name: string): Promise<Answer<RuleBody>> {
+  const { body } = await app.api<{ items: RuleBody[] }>(
+    'GET',
+    `/accounts/${appid}/auto-replies?limit=200`,
+  );
+  return ask('GET', `/${body.items.find((item) => item.name === name)?.id}`);
+}
+
+describe('the API', () => {
+  beforeAll(async () => {
+    appid = await newSender(app);
+  });
+
+  it('keeps a rule as it was given, and shows it by itself and in the list', async () => {
+    const wanted = {
+      name: '全部',
+      trigger: { type: 'message', messageTypes: ['text', 'image'] },
+      replies: [text('一'), text('二')],
+      mode: 'random_one',
+      priority: -3,
+      activeFrom: '2026-01-01T00:00:00.000Z',
+      activeTo: '2027-01-01T00:00:00.000Z',
+      dailyWindow: { from: '09:00', to: '18:00' },
+      quietHours: { from: '12:00', to: '13:30' },
+      frequencyCap: { count: 2, perSeconds: 60 },
+      enabled: false,
+    };
+    const made = await rule(wanted);
+    const stats = { hits: 0, people: 0, lastHitAt: null };
+    expect(made).toMatchObject({ ...wanted, stats, conflicts: [] });
+    expect((await ask('GET', `/${made.id}`)).body).toEqual(made);
+    const { body } = await app.api('GET', `/accounts/${appid}/auto-replies?limit=1`);
+    expect(body).toEqual({ items: [made], nextCursor: null });
+    const replaced = { name: '短', trigger: { type: 'follow' }, replies: [text('三')] };
+    expect((await ask('PUT', `/${made.id}`, replaced)).body).toMatchObject({
+      ...replaced,
+      ...{ id: made.id, mode: 'all', priority: 0, activeFrom: null, activeTo: null },
+      ...{ dailyWindow: null, quietHours: null, frequencyCap: null, enabled: true },
+    });
+    expect((await ask('DELETE', `/${made.id}`)).status).toBe(204);
+    expect((await ask('GET', `/${made.id}`)).status).toBe(404);
+    expect((await ask('PUT', `/${made.id}`, replaced)).status).toBe(404);
+    expect((await ask('DELETE', `/${made.id}`)).status).toBe(404);
+    const log = await app.api<{ items: { action: string; detail: object }[] }>(
+      'GET',
+      `/audit-log?target=${appid}&limit=3`,
+    );
+    expect(log.body.items.map(({ action }) => action)).toEqual([
+      'auto_reply.deleted',
+      'auto_reply.changed',
+      'auto_reply.created',
+    ]);
+    expect(log.body.items[1]?.detail).toEqual({ ruleId: made.id, name: '短', enabled: true });
+  });
+
+  it('pages through the rules, the newest first', async () => {
+    const names = ['甲', '乙', '丙'];
+    for (const name of names) {
+      app.clock.advance(1);
+      await rule({ name, trigger: keyword(name) });
+    }
+    const seen: string[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const path = `/accounts/${appid}/auto-replies?limit=2${cursor && `&cursor=${cursor}`}`;
+      const page: Answer<{ items: RuleBody[]; nextCursor: string | null }> = await app.api(
+        'GET',
+        path,
+      );
+      seen.push(...page.body.items.map(({ name }) => name));
+      cursor = page.body.nextCursor;
+    }
+    expect(seen).toEqual(['丙', '乙', '甲']);
+  });
+
+  it('has changes in force, and figures that stay', async () => {
+    const made = await rule({ name: '改', trigger: keyword('改'), replies: [text('前')] });
+    await inForce();
+    const who = person();
+    expect((await who.write('改')).reply).toMatchObject({ Content: '前' });
+    await app.settled();
+    await ask('PUT', `/${made.id}`, { name: '改', trigger: keyword('改'), replies: [text('后')] });
+    await inForce();
+    app.clock.advance(1_000);
+    const at = app.clock.now().toISOString().slice(0, 19);
+    expect((await who.write('改')).reply).toMatchObject({ Content: '后' });
+    await app.settled();
+    const { body } = await ask('GET', `/${made.id}`);
+    expect(body.stats).toEqual({ hits: 2, people: 1, lastHitAt: `${at}.000Z` });
+    await ask('DELETE', `/${made.id}`);
+    await inForce();
+    expect((await who.write('改')).reply).toBeNull();
+  });
+
+  it.each([
+    ['no reply', { replies: [] }, 'replies', 'array_min_size'],
+    ['six replies', { replies: Array(6).fill(text('x')) }, 'replies', 'array_max_size'],
+    ['a reply that is none', { replies: [{ type: 'x' }] }, 'replies.0.type', 'is_in'],
+    [
+      'a text of 2,049 bytes',
+      { replies: [text('x'.repeat(2_049))] },
+      'replies.0.text',
+      'is_length',
+    ],
+    [
+      'a text of too many bytes with its variables',
+      { replies: [text(`${'{keyword}'.repeat(200)}`)], trigger: keyword('很长的关键词') },
+      'replies.0.text',
+      'text_too_long',
+    ],
+    [
+      'a medium that is not there',
+      { replies: [{ type: 'image', mediaId: 'nothing' }] },
+      'replies.0.mediaId',
+      'media_not_found',
+    ],
+    [
+      'a type of mini-programs',
+      {
+        replies: [
+          {
+            ...{ type: 'link', title: 't', description: 'd' },
+            ...{ url: 'https://a.example.com', thumbUrl: 'https://a.example.com' },
+          },
+        ],
+      },
+      'replies.0.type',
+      'type_not_supported',
+    ],
+    ['no keyword', { trigger: { type: 'keyword' } }, 'trigger.keywords', 'is_array'],
+    [
+      'eleven keywords',
+      { trigger: { type: 'keyword', keywords: Array(11).fill({ text: 'x', match: 'exact' }) } },
+      'trigger.keywords',
+      'array_max_size',
+    ],
+    [
+      'a keyword of spaces',
+      { trigger: keyword(' 　') },
+      'trigger.keywords.0.text',
+      'keyword_empty',
+    ],
+    ['another trigger', { trigger: { type: 'scan' } }, 'trigger.type', 'is_in'],
+    ['a time without a zone', { activeFrom: '2026-01-01T00:00:00' }, 'activeFrom', 'is_date'],
+    [
+      'a period that ends before it begins',
+      { activeFrom: '2026-02-01T00:00:00Z', activeTo: '2026-01-01T00:00:00Z' },
+      'activeTo',
+      'period_empty',
+    ],
+    [
+      'no time of day',
+      { dailyWindow: { from: '24:00', to: '08:00' } },
+      'dailyWindow.from',
+      'matches',
+    ],
+    [
+      'a window of nothing',
+      { quietHours: { from: '08:00', to: '08:00' } },
+      'quietHours.to',
+      'span_empty',
+    ],
+    [
+      'a cap of nothing',
+      { frequencyCap: { count: 0, perSeconds: 1 } },
+      'frequencyCap.count',
+      'min',
+    ],
+    ['a fraction of a priority', { priority: 1.5 }, 'priority', 'is_int'],
+    ['a field that nobody knows', { other: 1 }, 'other', 'whitelist_validation'],
+  ])('refuses %s', async (_case, over, field, code) => {
+    const wanted = { name: 'x', trigger: keyword('x'), replies: [text('x')], ...over };
+    const { status, body } = await ask('POST', '', wanted);
+    expect({ status, errors: body.errors }).toEqual({
+      status: 422,
+      errors: expect.arrayContaining([expect.objectContaining({ field, code })]),
+    });
+  });
+
+  it('is for official accounts only', async () => {
+    const mini = await newSender(app, 'mini_program');
+    const wanted = { name: 'x', trigger: keyword('x'), replies: [text('x')] };
+    expect(await app.api('POST', `/accounts/${mini}/auto-replies`, wanted)).toMatchObject({
+      status: 422,
+      body: { code: 'official_account_only' },
+    });
+  });
+
+  it('tells what a text would be answered with, and sends nothing', async () => {
+    const made = await rule({
+      name: '试',
+      trigger: keyword('试一试', 'contains'),
+      replies: [text('{keyword} {account}'), text('还有')],
+    });
+    const { nickname } = app.sandbox.account(appid);
+    expect(await tryText('我想试一试')).toMatchObject({
+      matched: { id: made.id, name: '试' },
+      replies: [text(`试一试 ${nickname}`), text('还有')],
+      passive: true,
+      capped: false,
+    });
+    expect(await tryText('别的')).toEqual({
+      ...{ matched: null, replies: [], passive: false, capped: false },
+    });
+    expect((await ask('GET', `/${made.id}`)).body.stats.hits).toBe(0);
+  });
+
+  it('takes ten thousand rules, by which it answers as fast, and no more', async () => {
+    appid = await newSender(app);
+    const { id } = await rule({ name: '最后', trigger: keyword('针', 'contains'), priority: -1 });
+    const repository = app.app.get(AutoRepliesRepository);
+    const sample = await repository.find(appid, id);
+    if (!sample) throw new Error('The rule is not there.');
+    const rows = Array.from({ length: 9_999 }, (_unused, n) => ({
+      ...{ appid, name: '规则', replies: sample.replies, mode: sample.mode, priority: 0 },
+      ...{ enabled: true, activeFrom: null, activeTo: null, dailyWindow: null, quietHours: null },
+      ...{ frequencyCap: null, version: 1, renewMediaAt: null },
+      ...{ createdAt: sample.createdAt, updatedAt: sample.updatedAt },
+      id: uuidV7(),
+      trigger: {
+        type: 'keyword' as const,
+        keywords: [{ text: `第${n}号`, match: 'contains' as const }],
+      },
+    }));
+    await app.app.get(Database).write(async (tx) => {
+      for (const page of chunksOf(rows, 500)) await tx.insert(AutoReply, page);
+      await repository.writeRevision(tx, appid, uuidV7());
+    });
+    const full = await ask('POST', '', { name: 'x', trigger: keyword('x'), replies: [text('x')] });
+    expect(full).toMatchObject({ status: 409, body: { code: 'too_many_auto_replies' } });
+    const hay = `${'第一二三四五六七八九十号'.repeat(160)}针`;
+    await until(async () => (await person().write('第7号')).reply !== null);
+    const begun = performance.now();
+    expect((await person().write(hay)).reply).toMatchObject({ Content: '您好' });
+    expect(performance.now() - begun).toBeLessThan(1_000);
+    expect((await person().write('第 9 号')).reply).toBeNull();
+    expect((await person().write('请给第９９９8号')).reply).toMatchObject({ Content: '您好' });
+  });
+
+  it('tells of what is probably not meant', async () => {
+    appid = await newSender(app);
+    const wide = await rule({ name: '宽', trigger: keyword('优惠', 'contains'), priority: 1 });
+    const narrow = await rule({ name: '窄', trigger: keyword('优惠券') });
+    expect(narrow.conflicts).toMatchObject([{ code: 'never_matches', ruleId: wide.id }]);
+    expect(narrow.conflicts[0]?.detail).toContain('宽');
+    const same = await rule({ name: '同', trigger: keyword('ＶＩＰ') });
+    const other = await rule({ name: '另', trigger: keyword('vip', 'contains') });
+    expect(other.conflicts).toMatchObject([{ code: 'same_keyword', ruleId: same.id }]);
+    expect((await ask('GET', `/${same.id}`)).body.conflicts).toMatchObject([
+      { code: 'same_keyword', ruleId: other.id },
+    ]);
+    const twin = await rule({ name: '双', trigger: keyword('Vip') });
+    expect(twin.conflicts.map(({ code }) => code)).toEqual([
+      'never_matches',
+      'same_keyword',
+      'same_keyword',
+    ]);
+    const over = await rule({ trigger: keyword('过期'), activeTo: '2020-01-01T00:00:00Z' });
+    expect(over.conflicts).toMatchObject([{ code: 'never_matches', ruleId: null }]);
+    const quiet = await rule({
+      trigger: keyword('夜里'),
+      dailyWindow: { from: '23:00', to: '06:00' },
+      quietHours: { from: '22:00', to: '08:00' },
+    });
+    expect(quiet.conflicts).toMatchObject([{ code: 'never_matches', ruleId: null }]);
+    const follow = await rule({
+      trigger: { type: 'follow' },
+      replies: Array.from({ length: 5 }, (_unused, n) => text(`${n}`)),
+    });
+    expect(follow.conflicts).toMatchObject([{ code: 'too_many_for_window', ruleId: null }]);
+    const pictures = { type: 'message', messageTypes: ['image'] };
+    const any = await rule({ trigger: { type: 'message' } });
+    expect((await rule({ trigger: pictures })).conflicts).toMatchObject([
+      { code: 'never_matches', ruleId: any.id },
+    ]);
+    await ask('PUT', `/${wide.id}`, {
+      ...{ name: '宽', trigger: keyword('优惠', 'contains'), priority: 1 },
+      ...{ replies: [text('x')], enabled: false },
+    });
+    expect((await ask('GET', `/${narrow.id}`)).body.conflicts).toEqual([]);
+  });
+});
+
+describe('a picture', () => {
+  let mediaId: string;
+  beforeAll(async () => {
+    appid = await newSender(app);
+    mediaId = await uploadPicture(app, appid);
+    const replies = [{ type: 'image', mediaId }, text('图')];
+    await rule({ name: '图', trigger: keyword('图'), replies });
+    await inForce();
+  });
+
+  const replyId = async (): Promise<string | undefined> => {
+    app.clock.advance(1_000);
+    return (await person().write('图')).reply?.['Image.MediaId'];
+  };
+  const uploads = (): number => app.sandbox.callsTo(UPLOAD);
+
+  it('is at WeChat before anybody asks for it, and stands in the response', async () => {
+    let id: string | undefined;
+    await until(async () => (id = await replyId()) !== undefined);
+    expect(app.sandbox.data.media[id ?? '']).toMatchObject({ appid, type: 'image' });
+  });
+
+  it('is uploaded again before its copy ends', async () => {
+    const [before, first] = [uploads(), await replyId()];
+    await hoursLater(49);
+    await app.app.get(ReplyMedia).renew();
+    await until(async () => ![undefined, first].includes(await replyId()));
+    expect(uploads()).toBe(before + 1);
+    await app.app.get(ReplyMedia).renew();
+    await app.settled();
+    expect(uploads()).toBe(before + 1);
+  });
+
+  it('whose copy has ended goes out as a fresh one, by customer service', async () => {
+    const before = uploads();
+    await hoursLater(80);
+    const who = person();
+    expect((await who.write('图')).reply).toBeNull();
+    expect(await ended(who)).toMatchObject({ status: 'accepted', parts: { sent: 2 } });
+    expect(gotBy(who)).toEqual(['image', '图']);
+    expect(uploads()).toBe(before + 1);
+  });
+});

@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import jsQr from 'jsqr';
+import sharp from 'sharp';
+
+import { OWNER_KEY, startApp, type TestApp } from './app.js';
+import { uploadPicture } from './helpers.js';
+import { newSender } from './message-helpers.js';
+
+interface CodeBody {
+  id: string;
+  scene: string;
+  contentUrl: string | null;
+}
+
+let app: TestApp;
+let appid: string;
+let code: CodeBody;
+
+beforeAll(async () => {
+  app = await startApp();
+  appid = await newSender(app);
+  code = await newCode(appid);
+});
+afterAll(() => app.stop());
+
+async function newCode(account: string, name = '上海店'): Promise<CodeBody> {
+  const wanted = { name, channel: '线下', permanent: true };
+  return (await app.api<CodeBody>('POST', `/accounts/${account}/qr-codes`, wanted)).body;
+}
+
+async function get(path: string): Promise<{ status: number; type: string | null; bytes: Buffer }> {
+  const response = await fetch(`${app.url}/api/v1/accounts/${path}`, {
+    headers: { authorization: `Bearer ${OWNER_KEY}` },
+  });
+  const bytes = Buffer.from(await response.arrayBuffer());
+  return { status: response.status, type: response.headers.get('content-type'), bytes };
+}
+
+const show = (query: string) => get(`${appid}/qr-codes/${code.id}/image?${query}`);
+
+async function pixelsOf(bytes: Buffer) {
+  const { data, info } = await sharp(bytes)
+    .ensureAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return { data: new Uint8ClampedArray(data), width: info.width, height: info.height };
+}
+
+/** What a telephone would read. */
+async function read(bytes: Buffer): Promise<string | undefined> {
+  const { data, width, height } = await pixelsOf(bytes);
+  return jsQr.default(data, width, height)?.data;
+}
+
+/** How many dark pixels there are below the code. */
+async function darkBelow(bytes: Buffer, size: number): Promise<number> {
+  const { data, width, height } = await pixelsOf(bytes);
+  let dark = 0;
+  for (let at = size * width * 4; at < width * height * 4; at += 4)
+    if ((data[at] ?? 255) < 128) dark += 1;
+  return dark;
+}
+
+/** A green square. */
+async function uploadLogo(): Promise<string> {
+  const background = '#07c160';
+  const png = await sharp({ create: { width: 90, height: 90, channels: 3, background } })
+    .png()
+    .toBuffer();
+  const form = new FormData();
+  form.append('file', new Blob([new Uint8Array(png)]), 'logo.png');
+  const response = await fetch(`${app.url}/api/v1/accounts/${appid}/media`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${OWNER_KEY}` },
+    body: form,
+  });
+  return ((await response.json()) as { id: string }).id;
+}
+
+describe('the picture', () => {
+  it.each([
+    ['png', 'image/png', 100],
+    ['png', 'image/png', 200],
+    ['png', 'image/png', 2000],
+    ['jpeg', 'image/jpeg', 200],
+    ['svg', 'image/svg+xml; charset=utf-8', 200],
+  ])('as %s says what the code says (%s, %d pixels)', async (format, type, size) => {
+    const answer = await show(`format=${format}&size=${size}`);
+    expect(answer).toMatchObject({ status: 200, type });
+    expect(await pixelsOf(answer.bytes)).toMatchObject({ width: size, height: size });
+    expect(await read(answer.bytes)).toBe(code.contentUrl);
+  });
+
+  it.each(['png', 'jpeg', 'svg'])('bears a logo and a caption in Chinese as %s', async (format) => {
+    const logo = await uploadLogo();
+    const caption = encodeURIComponent('上海店 Shop 88（三楼）');
+    const { bytes } = await show(`format=${format}&size=300&logo=${logo}&caption=${caption}`);
+    expect(await read(bytes)).toBe(code.contentUrl);
+    const { width, height } = await pixelsOf(bytes);
+    expect(width).toBe(300);
+    expect(height).toBeGreaterThan(310);
+    expect(await darkBelow(bytes, 300)).toBeGreaterThan(200);
+  });
+
+  it('has the characters of its caption, each its own', async () => {
+    const drawn = await Promise.all(
+      ['一', '三', '\u{10FFFD}'].map(async (caption) => {
+        const { bytes } = await show(`size=300&caption=${encodeURIComponent(caption)}`);
+        return darkBelow(bytes, 300);
+      }),
+    );
+    const [one = 0, three = 0, missing = 0] = drawn;
+    expect(three).toBeGreaterThan(one * 1.5);
+    expect(missing).toBeGreaterThan(0);
+  });
+
+  it('wraps a long caption', async () => {
+    const caption = encodeURIComponent(
+      '这是一段很长的说明文字，需要换行才能放得下，请扫码关注我们',
+    );
+    const { bytes } = await show(`size=300&caption=${caption}`);
+    expect((await pixelsOf(bytes)).height).toBeGreaterThan(350);
+  });
+
+  it('is refused for a logo that is none, and a size beyond the bounds', async () => {
+    expect((await show('logo=unknown')).status).toBe(422);
+    expect((await show(`logo=${await uploadPicture(app, appid)}`)).status).toBe(422);
+    for (const query of ['size=99', 'size=2001', 'format=gif']) {
+      expect((await show(query)).status).toBe(400);
+    }
+  });
+
+  it('of a mini-program is WeChat’s, in any size', async () => {
+    const program = await newSender(app, 'mini_program');
+    const { id, scene } = await newCode(program);
+    const answer = await get(`${program}/qr-codes/${id}/image?size=500`);
+    expect(await pixelsOf(answer.bytes)).toMatchObject({ width: 500, height: 500 });
+    expect(await read(answer.bytes)).toContain(`scene=${scene}`);
+  });
+});
+
+describe('the archive', () => {
+  it('holds a picture of each code, with its name', async () => {
+    const other = await newCode(appid, '北京/店');
+    const ids = `${code.id},${other.id}`;
+    const answer = await get(`${appid}/qr-codes/images.zip?ids=${ids}&size=200&captions=true`);
+    expect(answer).toMatchObject({ status: 200, type: 'application/zip' });
+    const files = filesOf(answer.bytes);
+    expect(new Set(files.keys())).toEqual(
+      new Set([`上海店-${code.scene}.png`, `北京_店-${other.scene}.png`]),
+    );
+    const read1 = await read(files.get(`上海店-${code.scene}.png`) ?? Buffer.alloc(0));
+    expect(read1).toBe(code.contentUrl);
+  });
+
+  it('is not made with a code of another account', async () => {
+    const other = await newCode(await newSender(app));
+    const ids = `${code.id},${other.id}`;
+    expect((await get(`${appid}/qr-codes/images.zip?ids=${ids}`)).status).toBe(404);
+    expect((await get(`${appid}/qr-codes/images.zip`)).status).toBe(400);
+  });
+});
+
+const CENTRAL = 0x02014b50;
+const LOCAL_HEADER = 30;
+
+/** The files of a zip that are stored as they are. @see https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT */
+function filesOf(zip: Buffer): Map<string, Buffer> {
+  const files = new Map<string, Buffer>();
+  for (let at = zip.indexOf('PK\u0001\u0002'); at >= 0 && zip.readUInt32LE(at) === CENTRAL;) {
+    const [size, name, extra, comment] = [
+      zip.readUInt32LE(at + 20),
+      zip.readUInt16LE(at + 28),
+      zip.readUInt16LE(at + 30),
+      zip.readUInt16LE(at + 32),
+    ];
+    const local = zip.readUInt32LE(at + 42);
+    const begin =
+      local + LOCAL_HEADER + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
+    files.set(zip.subarray(at + 46, at + 46 + name).toString(), zip.subarray(begin, begin + size));
+    at += 46 + name + extra + comment;
+  }
+  return files;
+}
