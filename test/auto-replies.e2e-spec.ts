@@ -331,6 +331,22 @@ describe('an answer', () => {
     });
   });
 
+  it('has the name that the account has now', async () => {
+    await rule({ name: '名', trigger: keyword('你是谁'), replies: [text('我是{account}')] });
+    await inForce();
+    const account = app.sandbox.account(appid);
+    const before = account.nickname;
+    account.nickname = '改名花店';
+    await app.api('POST', '/accounts/sync');
+    let said: string | undefined;
+    const saidNow = async (): Promise<string | undefined> =>
+      (said = (await person().write('你是谁')).reply?.['Content']);
+    await until(async () => (await saidNow()) !== `我是${before}`);
+    expect(said).toBe('我是改名花店');
+    account.nickname = before;
+    await app.api('POST', '/accounts/sync');
+  });
+
   it('is left to whoever has answered before', async () => {
     app.sandbox.messagesUrl = `${app.url}/wechat/accounts/$APPID$/messages`;
     let isAnswering = true;

@@ -70,7 +70,9 @@ beforeAll(async () => {
     .get(PushAccounts)
     .register((appid) =>
       Promise.resolve(
-        accounts.has(appid) ? { originalId: originalIdOf(appid), handler: handle } : null,
+        accounts.has(appid)
+          ? { originalId: originalIdOf(appid), nickname: '', handler: handle }
+          : null,
       ),
     );
 });

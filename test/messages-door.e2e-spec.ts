@@ -26,7 +26,7 @@ beforeAll(async () => {
   db = app.app.get(Database);
   app.app
     .get(PushHandlers)
-    .registerReply((push, appid) => replies.get(appid)?.(push, appid) ?? null);
+    .registerReply((push, account) => replies.get(account.appid)?.(push, account) ?? null);
 });
 afterAll(() => app.stop());
 

@@ -546,7 +546,7 @@ describe('replies', () => {
     await known(code, appid);
     const heard: string[] = [];
     app.app.get(PushHandlers).registerReply((push, account) => {
-      if (account !== appid) return null;
+      if (account.appid !== appid) return null;
       const head = { to: push.fromUserName, from: push.toUserName, createTime: push.createTime };
       return textReply(head, '规则');
     });
@@ -565,7 +565,7 @@ describe('replies', () => {
     // In a cluster, pushes come to another process than this one, which has no such rule.
     if (clusterRedisUrl) return;
     expect((await scan(other, silent)).reply).toMatchObject({ Content: '规则' });
-    expect(heard.at(0)).toBe(`${one?.openid} qr_code true`);
+    expect(heard.at(0)).toMatch(new RegExp(`^${one?.openid} qr_code:\\d+ true$`));
     expect(heard.at(-1)).toBe(`${other?.openid} null true`);
   });
 
@@ -640,7 +640,47 @@ describe('replies', () => {
     await until(async () => (await scanOf(code, appid)).reply === null);
     await until(() => app.sandbox.callsTo(SEND) > sent);
     expect(app.sandbox.callsTo('/cgi-bin/media/upload')).toBeGreaterThan(uploaded);
+    await app.app.get(QrCodeUpkeep).keepUp();
     await until(async () => (await scanOf(code, appid)).reply !== null);
+  });
+
+  it('with a picture have a fresh copy at WeChat before the old one ends', async () => {
+    const appid = await newSender(app);
+    const image = { type: 'image', mediaId: await uploadPicture(app, appid) };
+    const code = await newCode(appid, { replies: { newFollower: [image] } });
+    const wechatId = async (): Promise<string | undefined> =>
+      (await scanOf(code, appid)).reply?.['Image.MediaId'];
+    let first: string | undefined;
+    await until(async () => (first = await wechatId()) !== undefined);
+    app.clock.advance(2 * DAY_MS + SECOND_MS);
+    await after(() => app.sandbox.pushTicket());
+    expect(await wechatId()).toBe(first);
+    await app.app.get(QrCodeUpkeep).keepUp();
+    await until(async () => (await wechatId()) !== first);
+    const uploaded = app.sandbox.callsTo('/cgi-bin/media/upload');
+    await app.app.get(QrCodeUpkeep).keepUp();
+    await app.settled();
+    expect(app.sandbox.callsTo('/cgi-bin/media/upload')).toBe(uploaded);
+  });
+
+  it('say nothing more where the code was changed since it answered', async () => {
+    const appid = await newSender(app);
+    const code = await newCode(appid, { replies: { newFollower: [text('一'), text('二')] } });
+    await known(code, appid);
+    const changing = new Set<string>();
+    app.app.get(PeopleWatchers).register(async (tx, { interaction }) => {
+      if (changing.has(interaction.openid))
+        await tx.update(QrCode, { id: code.id }, { updatedAt: app.clock.now() });
+    }, -2);
+    const person = app.sandbox.person(appid, newOpenid());
+    changing.add(person.openid);
+    const { reply } = await after(() => person.scan(code.contentUrl ?? ''));
+    expect(reply).toMatchObject({ Content: '一' });
+    const { body } = await call<{ items: object[] }>(
+      'GET',
+      `${appid}/deliveries?openid=${person.openid}`,
+    );
+    expect(body.items).toEqual([]);
   });
 
   it('are known at once when they change, and said no more when the code has ended', async () => {

@@ -279,7 +279,9 @@ export class AccountsService implements OnModuleInit {
   async #findReceiving(appid: string): Promise<HeldAccount | null> {
     const account = await this.accounts.find(appid);
     const isReceiving = account?.enabled && account.authorizationState !== 'unauthorized';
-    return isReceiving ? { originalId: account.originalId } : null;
+    if (!isReceiving) return null;
+    const { originalId, nickname } = account;
+    return { originalId, nickname };
   }
 
   /** A property that was taken in the meantime is left out: the checks say that it is missing. */

@@ -15,8 +15,8 @@ import {
 export class AutoRepliesRepository {
   constructor(private readonly db: Database) {}
 
-  async findRevision(appid: string): Promise<string | null> {
-    const row = await this.db.read.findOneBy(AutoReplyRevision, { appid });
+  async findRevision(appid: string, on: Tx = this.db.read): Promise<string | null> {
+    const row = await on.findOneBy(AutoReplyRevision, { appid });
     return row?.revision ?? null;
   }
 
@@ -33,8 +33,8 @@ export class AutoRepliesRepository {
   }
 
   /** All of the account, in no order. */
-  findAll(appid: string): Promise<AutoReply[]> {
-    return this.db.read.findBy(AutoReply, { appid });
+  findAll(appid: string, on: Tx = this.db.read): Promise<AutoReply[]> {
+    return on.findBy(AutoReply, { appid });
   }
 
   /** The newest first; one more than `limit`, to tell whether another page follows. */
@@ -86,9 +86,9 @@ export class AutoRepliesRepository {
   }
 
   /** The rules whose media are to be looked after by now. */
-  findMediaDue(now: Date, limit: number): Promise<Pick<AutoReply, 'id' | 'appid'>[]> {
+  findMediaDue(now: Date, limit: number): Promise<Pick<AutoReply, 'id' | 'appid' | 'version'>[]> {
     return this.db.read.find(AutoReply, {
-      select: { id: true, appid: true },
+      select: { id: true, appid: true, version: true },
       where: { renewMediaAt: LessThanOrEqual(now) },
       order: { renewMediaAt: 'ASC' },
       take: limit,

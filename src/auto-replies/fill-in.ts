@@ -31,6 +31,14 @@ export function fillIn(message: AnyMessageDto, variables: Variables): AnyMessage
         title: fill(message.title),
         description: fill(message.description),
       });
+    case 'video':
+    case 'music':
+      return Object.assign({}, message, {
+        title: message.title && fill(message.title),
+        description: message.description && fill(message.description),
+      });
+    case 'mini_program_page':
+      return Object.assign({}, message, { title: fill(message.title) });
     default:
       return message;
   }

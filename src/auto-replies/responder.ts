@@ -8,7 +8,12 @@ import type { AnyMessageDto } from '../messages/kinds/customer-service-message.d
 import { passiveReply } from '../messages/kinds/passive-reply.js';
 import { type Happening, PeopleWatchers } from '../messages/people/people-watchers.js';
 import { DeliverySender } from '../messages/sending/delivery-sender.js';
-import { type AccountPush, type NotedReply, PushHandlers } from '../pushes/push-handlers.js';
+import {
+  type AccountPush,
+  type AnsweringAccount,
+  type NotedReply,
+  PushHandlers,
+} from '../pushes/push-handlers.js';
 import { AutoRepliesRepository } from './auto-replies.repository.js';
 import type { AutoReply, AutoReplyPerson, FrequencyCap } from './auto-reply.entity.js';
 import { fillIn, variablesOf } from './fill-in.js';
@@ -38,12 +43,12 @@ export class Responder implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.handlers.registerReply((push, appid) => this.#reply(push, appid));
+    this.handlers.registerReply((push, account) => this.#reply(push, account));
     this.watchers.register((tx, happening) => this.#hear(tx, happening));
   }
 
   /** A rule with a cap is silent here: how often a person was answered, only the database knows. */
-  #reply(push: AccountPush, appid: string): NotedReply | null {
+  #reply(push: AccountPush, { appid, nickname }: AnsweringAccount): NotedReply | null {
     const held = this.book.peek(appid);
     const occasion = occasionOf(push);
     if (!held || !occasion) return null;
@@ -55,7 +60,7 @@ export class Responder implements OnModuleInit {
     if (!first) return null;
     const { fromUserName: to, toUserName: from } = push;
     const head = { to, from, createTime: Math.floor(this.clock.now().getTime() / 1000) };
-    const message = fillIn(first.message, variablesOf(held.accountName, keyword, at));
+    const message = fillIn(first.message, variablesOf(nickname, keyword, at));
     const document = passiveReply(message, head, held.media);
     if (document === null) return null;
     return {
@@ -69,7 +74,9 @@ export class Responder implements OnModuleInit {
     const given = readNote(happening.answeredBy);
     // A channel code's, for one.
     if (isAnswered && !given) return false;
-    const rest = given ? await this.#restOf(tx, happening, given) : await this.#wholeOf(happening);
+    const rest = given
+      ? await this.#restOf(tx, happening, given)
+      : await this.#wholeOf(tx, happening);
     if (!rest) return given !== null;
     const { rule, messages } = rest;
     const { openid, at } = interaction;
@@ -97,10 +104,10 @@ export class Responder implements OnModuleInit {
   }
 
   /** All that the rule says: nothing has been said in the response. */
-  async #wholeOf({ account, push }: Happening): Promise<Rest | null> {
+  async #wholeOf(tx: Tx, { account, push }: Happening): Promise<Rest | null> {
     const occasion = occasionOf(push);
     if (!occasion || account.accountType !== 'official_account') return null;
-    const { matcher } = await this.book.find(account.appid);
+    const matcher = await this.book.findIn(tx, account.appid);
     const match = matcher.match(occasion, timeOf(push));
     if (!match) return null;
     const messages = planOf(match.rule, seedOf(push)).map(({ message }) => message);

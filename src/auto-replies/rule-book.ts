@@ -1,29 +1,29 @@
-import type { MediaKind } from '@app/wechat';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 
-import { AccountsService } from '../accounts/accounts.service.js';
 import { BriefMemory } from '../common/brief-memory.js';
-import { Clock } from '../common/clock.js';
-import { passiveMediaOf, type ReadyMedia } from '../messages/kinds/passive-reply.js';
-import { MediaUploads } from '../messages/media/media-uploads.js';
+import { WeighedMemory } from '../common/weighed-memory.js';
+import { Database, type Tx } from '../database/database.js';
+import { PassiveMedia } from '../messages/kinds/passive-media.js';
+import {
+  type CarriedFile,
+  passiveMediaOf,
+  type ReadyMedia,
+} from '../messages/kinds/passive-reply.js';
 import { PushAccounts } from '../pushes/push-accounts.js';
 import { AutoRepliesRepository } from './auto-replies.repository.js';
 import type { AutoReply } from './auto-reply.entity.js';
 import { RuleMatcher } from './matching.js';
 
-/** Over all accounts. Those that have not been asked for the longest time go first; they are read again when they are. */
+/** Over all accounts. What is let go is read again when it is asked for. */
 const MAX_HELD_RULES = 200_000;
 /** What an account without rules weighs beside them. */
 const WEIGHT = 1;
-/** WeChat fetches a reply's medium at once. */
-const LEAST_LIFE_MS = 60_000;
 
 /** The rules of an account, ready to answer. */
 export interface HeldRules {
   /** Null for an account that never had any. */
   revision: string | null;
   matcher: RuleMatcher<AutoReply>;
-  accountName: string;
   /** WeChat's ids of what the rules answer with passively, while they are good. */
   media: ReadyMedia;
 }
@@ -34,17 +34,18 @@ export interface HeldRules {
  */
 @Injectable()
 export class RuleBook implements OnModuleInit {
-  readonly #held = new Map<string, HeldRules>();
-  #weight = 0;
+  readonly #held = new WeighedMemory<HeldRules>(
+    MAX_HELD_RULES,
+    ({ matcher }) => WEIGHT + matcher.rules.length,
+  );
   /** Of when it was seen last; what was seen is held above, where it can be let go. */
   readonly #seen = new BriefMemory((appid) => this.#look(appid).then(() => true));
 
   constructor(
     private readonly rules: AutoRepliesRepository,
-    private readonly accounts: AccountsService,
-    private readonly uploads: MediaUploads,
+    private readonly db: Database,
+    private readonly media: PassiveMedia,
     private readonly pushAccounts: PushAccounts,
-    private readonly clock: Clock,
   ) {}
 
   onModuleInit(): void {
@@ -62,6 +63,17 @@ export class RuleBook implements OnModuleInit {
     return this.#held.get(appid) ?? this.#look(appid);
   }
 
+  /** Likewise inside a transaction, on its connection alone: waiting for another one, it might wait for itself. */
+  async findIn(tx: Tx, appid: string): Promise<RuleMatcher<AutoReply>> {
+    const held = this.#held.get(appid);
+    if (held && this.#seen.peek(appid)) return held.matcher;
+    const revision = await this.rules.findRevision(appid, tx);
+    if (held?.revision === revision) return held.matcher;
+    // The next one finds it here.
+    this.db.afterCommit(tx, () => void this.find(appid).catch(() => undefined));
+    return new RuleMatcher(revision === null ? [] : await this.rules.findAll(appid, tx));
+  }
+
   /** The rules as they are now; from now on this process answers by them. */
   refresh(appid: string): Promise<HeldRules> {
     this.#seen.forget(appid);
@@ -73,58 +85,21 @@ export class RuleBook implements OnModuleInit {
     const known = this.#held.get(appid);
     // Of rules that are newer than their revision, the next look finds out.
     const held = known?.revision === revision ? known : await this.#read(appid, revision);
-    this.#hold(appid, held);
+    this.#held.put(appid, held);
     return held;
   }
 
   async #read(appid: string, revision: string | null): Promise<HeldRules> {
     const rules = revision === null ? [] : await this.rules.findAll(appid);
-    const account = rules.length > 0 ? await this.accounts.find(appid) : null;
     return {
       revision,
       matcher: new RuleMatcher(rules),
-      accountName: account?.nickname ?? '',
-      media: await this.#mediaOf(appid, rules),
+      media: await this.media.findReady(appid, rules.flatMap(filesOf)),
     };
   }
-
-  async #mediaOf(appid: string, rules: readonly AutoReply[]): Promise<ReadyMedia> {
-    const needed = rules.flatMap((rule) => passiveRepliesOf(rule).flatMap(passiveMediaOf));
-    const ids = [...new Set(needed.map(({ id }) => id))];
-    const copies = await this.uploads.findCopies(appid, ids);
-    const byUse = new Map(copies.map((copy) => [useOf(copy.mediaId, copy.kind), copy]));
-    return (mediaId, kind) => {
-      const copy = byUse.get(useOf(mediaId, kind));
-      const isGood = copy && +copy.expiresAt - +this.clock.now() > LEAST_LIFE_MS;
-      return isGood ? copy.wechatMediaId : null;
-    };
-  }
-
-  #hold(appid: string, held: HeldRules): void {
-    this.#drop(appid);
-    this.#held.set(appid, held);
-    this.#weight += weightOf(held);
-    for (const oldest of this.#held.keys()) {
-      if (this.#weight <= MAX_HELD_RULES || oldest === appid) return;
-      this.#drop(oldest);
-    }
-  }
-
-  #drop(appid: string): void {
-    const held = this.#held.get(appid);
-    if (held && this.#held.delete(appid)) this.#weight -= weightOf(held);
-  }
 }
 
-/** Of what a rule answers, what may stand inside the response: the first, or whichever is chosen. */
-export function passiveRepliesOf({ mode, replies }: AutoReply): AutoReply['replies'] {
-  return mode === 'all' ? replies.slice(0, 1) : replies;
-}
-
-function weightOf({ matcher }: HeldRules): number {
-  return WEIGHT + matcher.rules.length;
-}
-
-function useOf(mediaId: string, kind: MediaKind): string {
-  return `${kind} ${mediaId}`;
+/** What the replies carry that may stand inside the response: the first, or whichever is chosen. */
+export function filesOf({ mode, replies }: AutoReply): CarriedFile[] {
+  return (mode === 'all' ? replies.slice(0, 1) : replies).flatMap(passiveMediaOf);
 }

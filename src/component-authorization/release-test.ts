@@ -40,6 +40,7 @@ export class ReleaseTest implements OnModuleInit {
     if (!account) return null;
     return {
       originalId: account.originalId,
+      nickname: '',
       reply: (push) => this.#reply(push),
       handler: (push) => this.#handle(push),
     };

@@ -17,6 +17,7 @@ import { BroadcastKind } from './kinds/broadcast.kind.js';
 import { CarriedMedia } from './kinds/carried-media.js';
 import { CustomerServiceMessageKind } from './kinds/customer-service-message.kind.js';
 import { MessageKinds } from './kinds/message-kinds.js';
+import { PassiveMedia } from './kinds/passive-media.js';
 import { SubscriptionMessageKind } from './kinds/subscription-message.kind.js';
 import { TemplateMessageKind } from './kinds/template-message.kind.js';
 import { MediaModule } from './media/media.module.js';
@@ -51,6 +52,7 @@ import { TemplatesModule } from './templates/templates.module.js';
     MessageKinds,
     MessageResults,
     MessageResultsRepository,
+    PassiveMedia,
     SceneGate,
     SendingService,
     SubscriptionMessageKind,
@@ -62,6 +64,7 @@ import { TemplatesModule } from './templates/templates.module.js';
     MediaModule,
     MessageKinds,
     MessageResults,
+    PassiveMedia,
     PeopleModule,
     TemplatesModule,
   ],

@@ -8,6 +8,8 @@ import type { PassiveReply, PushHandler } from './push-handlers.js';
 export interface HeldAccount {
   /** `gh_…`, to which its messages are addressed; empty while it is not known. */
   originalId: string;
+  /** As people know it. */
+  nickname: string;
   /** Instead of the handlers of the kinds, for an account that is not like the others. */
   handler?: PushHandler;
   /** Likewise instead of the passive replies. */

@@ -45,7 +45,16 @@ export interface NotedReply {
  *
  * @returns the reply's clear document (see `textReply` and its kin), empty for an empty answer, or null for `success`
  */
-export type PassiveReply = (push: AccountPush, appid: string) => string | NotedReply | null;
+export type PassiveReply = (
+  push: AccountPush,
+  account: AnsweringAccount,
+) => string | NotedReply | null;
+
+/** What an answer may say of the account that it comes from. */
+export interface AnsweringAccount {
+  appid: string;
+  nickname: string;
+}
 
 /** Who handles what: the rooms above register themselves, the ledger knows none of them. */
 @Injectable()
@@ -105,9 +114,9 @@ export class PushHandlers {
     return this.#grouped.has(handler);
   }
 
-  reply(push: AccountPush, appid: string): string | NotedReply | null {
+  reply(push: AccountPush, account: AnsweringAccount): string | NotedReply | null {
     for (const { reply } of this.#replies) {
-      const given = reply(push, appid);
+      const given = reply(push, account);
       if (given !== null) return given;
     }
     return null;

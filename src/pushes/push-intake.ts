@@ -15,7 +15,12 @@ import { Clock } from '../common/clock.js';
 import { Logger } from '../common/logger.js';
 import type { RequestContext } from '../common/request-context.js';
 import { PushAccounts } from './push-accounts.js';
-import { type AccountPush, type NotedReply, PushHandlers } from './push-handlers.js';
+import {
+  type AccountPush,
+  type AnsweringAccount,
+  type NotedReply,
+  PushHandlers,
+} from './push-handlers.js';
 import { type PushAnswer, PushKeeper, TEXT_TYPE } from './push-keeper.js';
 import { readPush } from './push-ledger.js';
 
@@ -90,9 +95,10 @@ export class PushIntake {
     if (ofAccount && account.originalId && ofAccount.toUserName !== account.originalId)
       throw new PushError('appid');
     const handler = account.handler ?? (push && this.handlers.find(push));
+    const answering = { appid, nickname: account.nickname };
     const reply =
       ofAccount &&
-      (account.reply ? account.reply(ofAccount, appid) : this.#reply(ofAccount, appid));
+      (account.reply ? account.reply(ofAccount, answering) : this.#reply(ofAccount, answering));
     const { document, by } = notedOf(reply);
     const answer = document && this.#sealReply(document, opened);
     return this.keeper.keep({ ...about, opened, handler, answer, answeredBy: by });
@@ -110,11 +116,11 @@ export class PushIntake {
   }
 
   /** A reply that cannot be made must not cost the push: it is then only answered `success`. */
-  #reply(push: AccountPush, appid: string): string | NotedReply | null {
+  #reply(push: AccountPush, account: AnsweringAccount): string | NotedReply | null {
     try {
-      return this.handlers.reply(push, appid);
+      return this.handlers.reply(push, account);
     } catch (error) {
-      this.logger.error('push.reply_failed', { appid, error: String(error) });
+      this.logger.error('push.reply_failed', { appid: account.appid, error: String(error) });
       return null;
     }
   }

@@ -9,13 +9,14 @@ import { QrCodeMaker } from './qr-code-maker.js';
 import type { QrCode } from './qr-code.entity.js';
 import { QrCodesRepository } from './qr-codes.repository.js';
 import { QrCodesService } from './qr-codes.service.js';
+import { ReplyFiles } from './replies/reply-files.js';
 
 const EVERY_SECONDS = 60;
 const PAGE = 200;
 /** Where WeChat does not make it, it is asked again so much later. */
 const RETRY_MS = 3_600_000;
 
-/** Keeps temporary codes alive under their scenes, and ends those whose time is over. */
+/** Keeps temporary codes alive under their scenes and their media at WeChat, and ends those whose time is over. */
 @Injectable()
 export class QrCodeUpkeep implements OnModuleInit {
   constructor(
@@ -23,6 +24,7 @@ export class QrCodeUpkeep implements OnModuleInit {
     private readonly codes: QrCodesRepository,
     private readonly service: QrCodesService,
     private readonly maker: QrCodeMaker,
+    private readonly files: ReplyFiles,
     private readonly accounts: AccountsService,
     private readonly schedule: LeasedSchedule,
     private readonly clock: Clock,
@@ -44,6 +46,7 @@ export class QrCodeUpkeep implements OnModuleInit {
       due = await this.codes.findDueForRenewal(now, PAGE);
       for (const code of due) await this.#renew(code);
     } while (due.length === PAGE);
+    await this.files.renew();
   }
 
   /** The picture before it works until its own end. */

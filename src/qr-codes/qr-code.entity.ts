@@ -32,6 +32,7 @@ const asJson = {
 @Index('idx_qr_code_appid_revision', ['appid', 'revision'])
 @Index('idx_qr_code_status_renew_at', ['status', 'renewAt'])
 @Index('idx_qr_code_status_ends_at', ['status', 'endsAt'])
+@Index('idx_qr_code_renew_media_at', ['renewMediaAt'])
 export class QrCode {
   /** UUID v7 of ours. */
   @PrimaryColumn({ type: 'varchar', length: 36 })
@@ -95,6 +96,10 @@ export class QrCode {
   @Column({ type: 'text', nullable: true, transformer: asJson })
   replies: QrCodeReplies | null;
 
+  /** When WeChat's copies of what it says in answers are to be looked after; null where it needs none. */
+  @Column({ name: 'renew_media_at', type: 'datetime', precision: 3, nullable: true })
+  renewMediaAt: Date | null;
+
   /** Of the account's codes when this one last changed: who remembers them reads on from there. */
   @Column({ type: 'integer' })
   revision: number;
@@ -106,6 +111,7 @@ export class QrCode {
   @Column({ name: 'created_at', type: 'datetime', precision: 3 })
   createdAt: Date;
 
+  /** Of its settings and its status. */
   @Column({ name: 'updated_at', type: 'datetime', precision: 3 })
   updatedAt: Date;
 }

@@ -85,11 +85,24 @@ export class QrCodesRepository {
   findRepliesSince(
     appid: string,
     revision: number,
-  ): Promise<Pick<QrCode, 'scene' | 'status' | 'replies' | 'revision'>[]> {
+  ): Promise<Pick<QrCode, 'scene' | 'status' | 'replies' | 'updatedAt' | 'revision'>[]> {
     return this.db.read.find(QrCode, {
-      select: { id: true, scene: true, status: true, replies: true, revision: true },
+      select: {
+        ...{ id: true, scene: true, status: true, replies: true, updatedAt: true },
+        revision: true,
+      },
       where: { appid, revision: MoreThan(revision) },
       order: { revision: 'ASC' },
+    });
+  }
+
+  /** Those whose media at WeChat are due to be looked after, the most urgent first. */
+  findMediaDue(now: Date, limit: number): Promise<Pick<QrCode, 'id' | 'appid'>[]> {
+    return this.db.read.find(QrCode, {
+      select: { id: true, appid: true },
+      where: { renewMediaAt: LessThanOrEqual(now) },
+      order: { renewMediaAt: 'ASC' },
+      take: limit,
     });
   }
 

@@ -110,6 +110,7 @@ export class QrCodesService implements OnModuleInit {
         ...shape,
         ...settings,
         ...made,
+        renewMediaAt: this.files.firstLookAt(settings.replies),
         status: 'active',
         endedAt: null,
         revision: await this.codes.nextRevision(tx, appid),
@@ -119,7 +120,7 @@ export class QrCodesService implements OnModuleInit {
       };
       await this.codes.insert(tx, row);
       if (picture) await this.codes.insertPicture(tx, appid, row.id, picture);
-      await this.files.add(tx, row);
+      await this.files.prepareSoon(tx, row);
       await this.#record(tx, caller, tenantId, row, 'qr_code.created');
       return row;
     });
@@ -164,6 +165,7 @@ export class QrCodesService implements OnModuleInit {
       if (row.status === 'ended') throw new AppError('qr_code_ended');
       const values = {
         ...settings,
+        renewMediaAt: this.files.firstLookAt(settings.replies),
         ...(!row.isPermanent && { expiresInDays: wanted.expiresInDays ?? row.expiresInDays }),
         updatedAt: this.clock.now(),
         // Whether the picture lasts until the new end is looked at again.
@@ -172,7 +174,7 @@ export class QrCodesService implements OnModuleInit {
       };
       await this.codes.update(tx, id, values);
       const changed = Object.assign(row, values);
-      await this.files.add(tx, changed);
+      await this.files.prepareSoon(tx, changed);
       return { row: changed, action: 'qr_code.changed' };
     });
     return { code, figures };
@@ -243,6 +245,7 @@ export class QrCodesService implements OnModuleInit {
       status: 'ended' as const,
       endedAt: now,
       renewAt: null,
+      renewMediaAt: null,
       updatedAt: now,
       revision: await this.codes.nextRevision(tx, row.appid),
     };

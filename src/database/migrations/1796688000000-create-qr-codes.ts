@@ -27,6 +27,7 @@ export class CreateQrCodes1796688000000 implements MigrationInterface {
           time('ends_at', true),
           time('ended_at', true),
           largeText(runner, 'replies', true),
+          time('renew_media_at', true),
           integer('revision'),
           text('created_by', 128),
           time('created_at'),
@@ -38,6 +39,7 @@ export class CreateQrCodes1796688000000 implements MigrationInterface {
           { name: 'idx_qr_code_appid_revision', columnNames: ['appid', 'revision'] },
           { name: 'idx_qr_code_status_renew_at', columnNames: ['status', 'renew_at'] },
           { name: 'idx_qr_code_status_ends_at', columnNames: ['status', 'ends_at'] },
+          { name: 'idx_qr_code_renew_media_at', columnNames: ['renew_media_at'] },
         ],
       }),
     );

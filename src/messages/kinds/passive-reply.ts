@@ -11,6 +11,12 @@ import {
 
 import type { AnyMessageDto } from './customer-service-message.dto.js';
 
+/** A medium of ours that a message carries. */
+export interface CarriedFile {
+  id: string;
+  kind: MediaKind;
+}
+
 /** WeChat's id of a medium of ours; null while it has no copy that will do. */
 export type ReadyMedia = (mediaId: string, kind: MediaKind) => string | null;
 
@@ -25,7 +31,7 @@ export const PASSIVE_TYPES: readonly AnyMessageDto['type'][] = [
 ];
 
 /** The media that a message needs to be a passive reply. */
-export function passiveMediaOf(message: AnyMessageDto): { id: string; kind: MediaKind }[] {
+export function passiveMediaOf(message: AnyMessageDto): CarriedFile[] {
   switch (message.type) {
     case 'image':
     case 'voice':

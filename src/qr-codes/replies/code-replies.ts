@@ -4,37 +4,47 @@ import { v5 as uuidV5 } from 'uuid';
 
 import { Clock } from '../../common/clock.js';
 import { errorFields, Logger } from '../../common/logger.js';
+import { WeighedMemory } from '../../common/weighed-memory.js';
 import type { Tx } from '../../database/database.js';
 import type { AnyMessageDto } from '../../messages/kinds/customer-service-message.dto.js';
-import { PASSIVE_TYPES, passiveReply } from '../../messages/kinds/passive-reply.js';
-import { MediaUploads } from '../../messages/media/media-uploads.js';
+import { PassiveMedia } from '../../messages/kinds/passive-media.js';
+import { passiveReply, type ReadyMedia } from '../../messages/kinds/passive-reply.js';
 import type { Happening } from '../../messages/people/people-watchers.js';
 import { DeliverySender } from '../../messages/sending/delivery-sender.js';
 import { PushAccounts } from '../../pushes/push-accounts.js';
-import { type AccountPush, type NotedReply, PushHandlers } from '../../pushes/push-handlers.js';
+import {
+  type AccountPush,
+  type AnsweringAccount,
+  type NotedReply,
+  PushHandlers,
+} from '../../pushes/push-handlers.js';
 import { isOurScene } from '../qr-code-maker.js';
 import type { QrCode, QrCodeReplies } from '../qr-code.entity.js';
 import { QrCodesRepository } from '../qr-codes.repository.js';
-import { type CarriedFile, firstFilesOf } from './reply-files.js';
+import { filesOf } from './reply-files.js';
 
 /** A code is asked before the rules that answer anybody who follows. */
 const RANK = -1;
 /** What a push is answered with when nobody else is to answer it either. */
 const NOTHING = '';
-/** What is noted beside a push that a code has answered. */
-const BY = 'qr_code';
-/** A copy that ends sooner is not put into an answer any more. */
-const LEAST_LIFE_MS = 3_600_000;
-const MAX_ACCOUNTS = 10_000;
+/** Over all accounts. What is let go is read again with the account's next push. */
+const MAX_KNOWN_CODES = 500_000;
+/** What an account without codes weighs beside them. */
+const WEIGHT = 1;
 
 /** The codes of one account. */
 interface KnownCodes {
   /** What has changed up to here is in it. */
   revision: number;
-  /** What each says; null for one that says nothing, or has ended. */
-  byScene: Map<string, QrCodeReplies | null>;
+  byScene: Map<string, KnownCode>;
   /** WeChat's ids of the files that first messages carry. */
-  wechatIds: Map<string, string>;
+  media: ReadyMedia;
+}
+
+interface KnownCode {
+  /** Null for one that says nothing, or has ended. */
+  replies: QrCodeReplies | null;
+  updatedAt: Date;
 }
 
 /**
@@ -43,11 +53,14 @@ interface KnownCodes {
  */
 @Injectable()
 export class CodeReplies implements OnModuleInit {
-  readonly #known = new Map<string, KnownCodes>();
+  readonly #known = new WeighedMemory<KnownCodes>(
+    MAX_KNOWN_CODES,
+    ({ byScene }) => WEIGHT + byScene.size,
+  );
 
   constructor(
     private readonly codes: QrCodesRepository,
-    private readonly uploads: MediaUploads,
+    private readonly media: PassiveMedia,
     private readonly sender: DeliverySender,
     private readonly accounts: PushAccounts,
     private readonly handlers: PushHandlers,
@@ -57,7 +70,7 @@ export class CodeReplies implements OnModuleInit {
 
   onModuleInit(): void {
     this.accounts.prepare((appid) => this.#read(appid));
-    this.handlers.registerReply((push, appid) => this.#reply(push, appid), RANK);
+    this.handlers.registerReply((push, account) => this.#reply(push, account), RANK);
   }
 
   /**
@@ -65,14 +78,14 @@ export class CodeReplies implements OnModuleInit {
    *
    * @returns whether the code has something to say
    */
-  async sendRest(tx: Tx, happening: Happening, { replies }: QrCode): Promise<boolean> {
+  async sendRest(tx: Tx, happening: Happening, code: QrCode): Promise<boolean> {
     const { id, account, interaction, answeredBy } = happening;
-    const messages = saidTo(interaction.does === 'follow', replies);
-    const [first] = messages;
-    if (!first) return false;
-    const rest =
-      answeredBy === BY && PASSIVE_TYPES.includes(first.type) ? messages.slice(1) : messages;
-    if (rest.length === 0) return true;
+    const said = readNote(answeredBy);
+    const messages = saidTo(interaction.does === 'follow', code.replies);
+    // Of a code that has changed since it answered, nothing more is said: half of each would be worse.
+    const isChanged = said !== null && +said !== +code.updatedAt;
+    const rest = isChanged ? [] : said ? messages.slice(1) : messages;
+    if (rest.length === 0) return said !== null;
     await this.sender.queue(
       tx,
       account,
@@ -89,81 +102,69 @@ export class CodeReplies implements OnModuleInit {
     return true;
   }
 
-  #reply(push: AccountPush, appid: string): string | NotedReply | null {
+  #reply(push: AccountPush, { appid }: AnsweringAccount): string | NotedReply | null {
     const scene = push.kind === 'event' ? sceneOf(push) : null;
     if (push.kind !== 'event' || scene === null) return null;
     const known = this.#known.get(appid);
-    const replies = known?.byScene.get(scene);
+    const code = known?.byScene.get(scene);
     // A code that was made a moment ago: what it has to say is sent once that is known.
-    if (!known || replies === undefined) return isOurScene(scene) ? NOTHING : null;
-    const [first] = saidTo(push.event === 'subscribe', replies);
+    if (!known || !code) return isOurScene(scene) ? NOTHING : null;
+    const [first] = saidTo(push.event === 'subscribe', code.replies);
     if (!first) return null;
     const createTime = Math.floor(this.clock.now().getTime() / 1000);
     const head = { to: push.fromUserName, from: push.toUserName, createTime };
-    const document = passiveReply(
-      first,
-      head,
-      (id, kind) => known.wechatIds.get(fileKey({ id, kind })) ?? null,
-    );
-    return document === null ? NOTHING : { document, by: BY };
+    const document = passiveReply(first, head, known.media);
+    return document === null ? NOTHING : { document, by: noteOf(code) };
   }
 
   /** Reads what has changed since the last time. */
   async #read(appid: string): Promise<void> {
     try {
       const revision = await this.codes.findRevision(appid);
-      const before = this.#known.get(appid);
+      const known = this.#known.get(appid);
       // It counts from the beginning again where the account was deleted and has come back.
-      const isUsable = before !== undefined && before.revision <= revision;
-      const known = isUsable ? before : newMemory();
-      const changed =
-        known.revision === revision ? [] : await this.codes.findRepliesSince(appid, known.revision);
-      for (const { scene, status, replies } of changed)
-        known.byScene.set(scene, status === 'active' ? replies : null);
-      known.revision = Math.max(revision, changed.at(-1)?.revision ?? 0);
-      known.wechatIds = await this.#findWechatIds(appid, filesOf(known));
-      this.#remember(appid, known);
+      const before = known && known.revision <= revision ? known : newMemory();
+      this.#known.put(
+        appid,
+        before.revision === revision ? before : await this.#readOn(appid, before, revision),
+      );
     } catch (error) {
       this.logger.warn('qr_code.replies_not_read', { appid, ...errorFields(error) });
     }
   }
 
-  async #findWechatIds(appid: string, mediaIds: readonly string[]): Promise<Map<string, string>> {
-    if (mediaIds.length === 0) return new Map();
-    const leastEnd = new Date(this.clock.now().getTime() + LEAST_LIFE_MS);
-    const copies = await this.uploads.findCopies(appid, mediaIds);
-    return new Map(
-      copies
-        .filter(({ expiresAt }) => expiresAt > leastEnd)
-        .map(({ mediaId, kind, wechatMediaId }) => [fileKey({ id: mediaId, kind }), wechatMediaId]),
-    );
+  async #readOn(appid: string, before: KnownCodes, revision: number): Promise<KnownCodes> {
+    const changed = await this.codes.findRepliesSince(appid, before.revision);
+    const { byScene } = before;
+    for (const { scene, status, replies, updatedAt } of changed)
+      byScene.set(scene, { replies: status === 'active' ? replies : null, updatedAt });
+    const files = [...byScene.values()].flatMap(({ replies }) => filesOf(replies));
+    return {
+      // Some may have changed since that was read.
+      revision: Math.max(revision, changed.at(-1)?.revision ?? 0),
+      byScene,
+      media: await this.media.findReady(appid, files),
+    };
   }
-
-  #remember(appid: string, known: KnownCodes): void {
-    // At the end again: what is asked for all the time is the last that is forgotten.
-    this.#known.delete(appid);
-    this.#known.set(appid, known);
-    const [oldest] = this.#known.keys();
-    if (this.#known.size > MAX_ACCOUNTS && oldest !== undefined) this.#known.delete(oldest);
-  }
-}
-
-function fileKey({ id, kind }: CarriedFile): string {
-  return `${id}/${kind}`;
 }
 
 function newMemory(): KnownCodes {
-  return { revision: 0, byScene: new Map(), wechatIds: new Map() };
+  return { revision: 0, byScene: new Map(), media: () => null };
+}
+
+/** How it is noted beside a push that a code has answered, and when the code was last changed. */
+function noteOf({ updatedAt }: KnownCode): string {
+  return `qr_code:${updatedAt.getTime()}`;
+}
+
+/** @returns when the code was last changed that has answered; null for a note that is not of a code */
+function readNote(note: string | null): Date | null {
+  const [, updatedAt] = /^qr_code:(\d+)$/.exec(note ?? '') ?? [];
+  return updatedAt === undefined ? null : new Date(Number(updatedAt));
 }
 
 /** Who follows by the code has just become a follower, whether it is for the first time or again. */
 function saidTo(isFollowing: boolean, replies: QrCodeReplies | null): AnyMessageDto[] {
   if (!replies) return [];
   return isFollowing ? replies.newFollower : replies.existingFollower;
-}
-
-/** The ids of the files that may have to be in an answer. */
-function filesOf({ byScene }: KnownCodes): string[] {
-  const files = [...byScene.values()].flatMap(firstFilesOf);
-  return [...new Set(files.map(({ id }) => id))];
 }

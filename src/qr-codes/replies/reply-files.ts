@@ -1,63 +1,87 @@
-import type { MediaKind } from '@app/wechat';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 
 import { AccountsService } from '../../accounts/accounts.service.js';
-import type { Tx } from '../../database/database.js';
-import { passiveMediaOf } from '../../messages/kinds/passive-reply.js';
-import { MediaUploads } from '../../messages/media/media-uploads.js';
+import { Clock } from '../../common/clock.js';
+import { Database, type Tx } from '../../database/database.js';
+import { PassiveMedia } from '../../messages/kinds/passive-media.js';
+import { type CarriedFile, passiveMediaOf } from '../../messages/kinds/passive-reply.js';
+import type { WorkContext } from '../../queue/work-handlers.js';
 import { WorkQueue } from '../../queue/work-queue.js';
-import { TokensService } from '../../tokens/tokens.service.js';
 import type { QrCode, QrCodeReplies } from '../qr-code.entity.js';
 import { QrCodesRepository } from '../qr-codes.repository.js';
 
 const UPLOAD = 'upload-qr-code-files';
+const RENEW_PAGE = 200;
+/** Where WeChat takes them not, so much later: others have their turn meanwhile. */
+const RETRY_MS = 3_600_000;
 
 interface UploadWork {
-  appid: string;
   qrCodeId: string;
 }
 
-/** A file of ours that a message carries. */
-export interface CarriedFile {
-  id: string;
-  kind: MediaKind;
-}
-
-/** Has WeChat hold what first messages carry before anybody scans: an answer to a push cannot wait for an upload. */
+/** WeChat's copies of what codes say in answers: there before anybody scans, and renewed before they end. */
 @Injectable()
 export class ReplyFiles implements OnModuleInit {
   constructor(
+    private readonly db: Database,
     private readonly codes: QrCodesRepository,
-    private readonly uploads: MediaUploads,
+    private readonly media: PassiveMedia,
     private readonly accounts: AccountsService,
-    private readonly tokens: TokensService,
     private readonly work: WorkQueue,
+    private readonly clock: Clock,
   ) {}
 
   onModuleInit(): void {
-    this.work.register<UploadWork>(UPLOAD, (work) => this.#upload(work));
+    this.work.register<UploadWork>(UPLOAD, (work, context) => this.#upload(work, context));
   }
 
-  /** Once the transaction has committed. */
-  async add(tx: Tx, { appid, id: qrCodeId, replies }: QrCode): Promise<void> {
-    if (firstFilesOf(replies).length === 0) return;
-    const payload: UploadWork = { appid, qrCodeId };
-    await this.work.add(tx, { kind: UPLOAD, key: qrCodeId, appid, payload });
+  /** When the files of replies are to be looked after next, from now on; null where there are none. */
+  firstLookAt(replies: QrCodeReplies | null): Date | null {
+    return filesOf(replies).length > 0 ? this.clock.now() : null;
   }
 
-  async #upload({ appid, qrCodeId }: UploadWork): Promise<void> {
-    const [code, account] = [
-      await this.codes.find(appid, qrCodeId),
-      await this.accounts.find(appid),
-    ];
-    if (!code || !account || code.status === 'ended') return;
-    for (const { id, kind } of firstFilesOf(code.replies))
-      await this.uploads.idFor(account, id, kind, (call) => this.tokens.withToken(appid, call));
+  /** Has the files of a code that was changed uploaded after the transaction. */
+  async prepareSoon(tx: Tx, { id, appid, renewMediaAt }: QrCode): Promise<void> {
+    if (renewMediaAt !== null) await this.#addWork(tx, { id, appid });
+  }
+
+  /** Has those renewed that end within a day. */
+  async renew(): Promise<void> {
+    const now = this.clock.now();
+    const due = await this.codes.findMediaDue(now, RENEW_PAGE);
+    if (due.length === 0) return;
+    await this.db.write(async (tx) => {
+      for (const code of due) {
+        await this.codes.update(tx, code.id, { renewMediaAt: new Date(+now + RETRY_MS) });
+        await this.#addWork(tx, code);
+      }
+    });
+  }
+
+  async #addWork(tx: Tx, { id, appid }: Pick<QrCode, 'id' | 'appid'>): Promise<void> {
+    const payload: UploadWork = { qrCodeId: id };
+    await this.work.add(tx, { kind: UPLOAD, key: id, appid, payload });
+  }
+
+  async #upload({ qrCodeId }: UploadWork, context: WorkContext): Promise<void> {
+    const { appid } = context;
+    const account = appid === null ? null : await this.accounts.find(appid);
+    const code = account && (await this.codes.find(account.appid, qrCodeId));
+    if (!code || code.status === 'ended') return;
+    const renewMediaAt = await this.media.keep(account, filesOf(code.replies));
+    await this.db.write(async (tx) => {
+      await context.finish(tx);
+      const row = await this.codes.findForUpdate(tx, code.appid, code.id);
+      // Whoever has changed it meanwhile has had its files looked after.
+      if (+(row?.updatedAt ?? 0) !== +code.updatedAt) return;
+      const revision = await this.codes.nextRevision(tx, code.appid);
+      await this.codes.update(tx, code.id, { renewMediaAt, revision });
+    });
   }
 }
 
-/** The files that may have to be in an answer. */
-export function firstFilesOf(replies: QrCodeReplies | null): CarriedFile[] {
+/** What replies carry that may have to be in an answer. */
+export function filesOf(replies: QrCodeReplies | null): CarriedFile[] {
   const firsts = [replies?.newFollower[0], replies?.existingFollower[0]];
   return firsts.flatMap((message) => (message ? passiveMediaOf(message) : []));
 }
