@@ -322,6 +322,27 @@ describe('an answer', () => {
     expect(gotBy(who)).toHaveLength(2);
   });
 
+  it('is sent a second time where WeChat is busy, and told as failed when it stays so', async () => {
+    const busy = { path: SEND, kind: 'errcode', errcode: -1 } as const;
+    const waits = async (who: Person): Promise<void> => {
+      await who.write('优惠');
+      await until(async () => (await deliveriesOf(who))[0]?.failure?.reason === 'transient');
+      await later(app, 1_100);
+    };
+    const [one, other] = [person(), person()];
+    app.sandbox.faults.add(busy);
+    await waits(one);
+    expect(await ended(one)).toMatchObject({ status: 'accepted', parts: { sent: 2 } });
+    expect(gotBy(one)).toHaveLength(2);
+    app.sandbox.faults.add({ ...busy, times: 2 });
+    await waits(other);
+    expect(await ended(other)).toMatchObject({
+      status: 'failed',
+      parts: { sent: 0 },
+      failure: { errcode: -1, retryable: true },
+    });
+  });
+
   it('is silent in quiet hours', async () => {
     expect((await person().write('夜')).reply).not.toBeNull();
     app.clock.advance(HOUR_MS);
@@ -695,6 +716,28 @@ describe('a picture', () => {
     await app.app.get(ReplyMedia).renew();
     await app.settled();
     expect(uploads()).toBe(before + 1);
+  });
+
+  it('that WeChat does not take is tried again while the window is open, then told as missed', async () => {
+    const image = { type: 'image', mediaId: await uploadPicture(app, appid) };
+    await rule({ name: '关注', trigger: { type: 'follow' }, replies: [text('欢迎'), image] });
+    await inForce();
+    app.sandbox.faults.add({ path: UPLOAD, kind: 'http_500', times: 99 });
+    const [who, before] = [person(), uploads()];
+    expect((await who.follow()).reply).toMatchObject({ Content: '欢迎' });
+    for (const [tries, seconds] of [1, 3, 10, 30].entries()) {
+      await until(() => uploads() === before + tries + 1);
+      await until(async () => (await deliveriesOf(who))[0]?.status === 'pending');
+      await later(app, seconds * 1_000 + 100);
+    }
+    await until(() => uploads() === before + 5);
+    await until(async () => (await deliveriesOf(who))[0]?.status === 'pending');
+    await later(app, 61_000);
+    expect(await ended(who)).toMatchObject({
+      status: 'failed',
+      failure: { reason: 'window_closed', errcode: null, retryable: false },
+    });
+    expect(uploads()).toBe(before + 5);
   });
 
   it('whose copy has ended goes out as a fresh one, by customer service', async () => {

@@ -52,6 +52,7 @@ export class BroadcastKind implements MessageKind<BroadcastContentDto> {
   readonly path = '/cgi-bin/message/mass/preview';
   /** A preview has no de-duplication id. */
   readonly isRepeatable = false;
+  readonly busyRetries = 0;
   readonly resultWithinMs = null;
 
   constructor(

@@ -30,6 +30,8 @@ export interface MessageKind<C extends object = object> {
   readonly path: string;
   /** WeChat sends one message for one delivery, however often it is asked within ten minutes. */
   readonly isRepeatable: boolean;
+  /** How often it is sent again where WeChat is too busy (-1). Without a de-duplication id that may rarely double it. */
+  readonly busyRetries: number;
   /** How long WeChat's result is waited for; null where WeChat tells none, and having taken it is the end. */
   readonly resultWithinMs: number | null;
 

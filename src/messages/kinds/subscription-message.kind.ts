@@ -53,6 +53,7 @@ export class SubscriptionMessageKind implements MessageKind<SubscriptionMessageC
   readonly name = 'subscription_message';
   readonly path = '/cgi-bin/message/subscribe/send';
   readonly isRepeatable = false;
+  readonly busyRetries = 0;
   readonly resultWithinMs = DAY_MS;
 
   constructor(

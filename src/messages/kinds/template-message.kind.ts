@@ -58,6 +58,7 @@ export class TemplateMessageKind implements MessageKind<TemplateMessageContentDt
   readonly name = 'template_message';
   readonly path = '/cgi-bin/message/template/send';
   readonly isRepeatable = true;
+  readonly busyRetries = 3;
   /** As a rule it comes within seconds; of a message that WeChat has intercepted, never. */
   readonly resultWithinMs = DAY_MS;
 

@@ -67,14 +67,18 @@ export class EligibilityService {
     ];
     const isReply = kind === 'customer_service_message';
     const windows = isReply ? await this.people.findWindows(appid, openid) : [];
-    const window = openWindowOf(windows);
-    if (isReply && (window?.left ?? 0) < count)
-      reasons.push(toReason(windows.length > 0 ? 'window_used_up' : 'window_closed'));
+    if (isReply) reasons.push(...windowReasons(windows, count));
     if (kind === 'subscription_message') {
       const { left } = await this.people.findGrant(appid, openid, templateId ?? '');
       if (left !== null && left < count) reasons.push(toReason('no_grant'));
     }
-    return { eligible: reasons.length === 0, reasons, window };
+    return { eligible: reasons.length === 0, reasons, window: openWindowOf(windows) };
+  }
+
+  /** Why somebody can be written back to no more; null while a window is open. */
+  async missedReply(appid: string, openid: string): Promise<EligibilityReason | null> {
+    const [reason] = windowReasons(await this.people.findWindows(appid, openid), 1);
+    return reason ?? null;
   }
 }
 
@@ -96,6 +100,11 @@ function openWindowOf(windows: readonly OpenWindow[]): Eligibility['window'] {
   const open = windows.filter(({ left }) => left > 0);
   const last = open.at(-1);
   return last ? { until: last.until, left: open.reduce((sum, { left }) => sum + left, 0) } : null;
+}
+
+function windowReasons(windows: readonly OpenWindow[], count: number): EligibilityReason[] {
+  if ((openWindowOf(windows)?.left ?? 0) >= count) return [];
+  return [toReason(windows.length > 0 ? 'window_used_up' : 'window_closed')];
 }
 
 function toReason(errorClass: ErrorClass): EligibilityReason {

@@ -19,6 +19,7 @@ import type { Delivery, MessageResult } from '../deliveries/delivery.entity.js';
 import { MessageResults } from '../deliveries/message-results.service.js';
 import type { MessageKind } from '../kinds/message-kind.js';
 import { MessageKinds } from '../kinds/message-kinds.js';
+import { EligibilityService } from '../people/eligibility.service.js';
 import { PeopleService } from '../people/people.service.js';
 import { TemplatesService } from '../templates/templates.service.js';
 import { ANSWER_LOST, lostWithItsProcess, type Outcome, outcomeOf } from './outcome.js';
@@ -46,6 +47,7 @@ export class DeliverySender implements OnModuleInit {
     private readonly results: MessageResults,
     private readonly kinds: MessageKinds,
     private readonly people: PeopleService,
+    private readonly eligibility: EligibilityService,
     private readonly templates: TemplatesService,
     private readonly accounts: AccountsService,
     private readonly quota: AccountQuota,
@@ -134,11 +136,26 @@ export class DeliverySender implements OnModuleInit {
       await this.#settle(account, held, switchedOff(isAmbiguous), finish);
       return;
     }
+    const missed = await this.#missed(held);
+    if (missed) {
+      await this.#settle(account, held, missed, finish);
+      return;
+    }
     await this.send(account, held, this.ledger.contentOf(held), finish);
   }
 
   async #isRepeatable(kind: MessageKind, held: Delivery): Promise<boolean> {
     return kind.isRepeatable && (await this.deliveries.sentForMs(held)) < REPEATABLE_MS;
+  }
+
+  /** What was to be sent back to somebody, and could not be while they could be written to. */
+  async #missed({ appid, openid, kind, attempts }: Delivery): Promise<Outcome | null> {
+    // The first try is WeChat's to judge: it may know of a window that we do not.
+    if (kind !== 'customer_service_message' || openid === null || attempts === 1) return null;
+    const reason = await this.eligibility.missedReply(appid, openid);
+    if (!reason) return null;
+    const { code, detail } = reason;
+    return { type: 'failed', failure: { reason: code, errcode: null, detail, retryable: false } };
   }
 
   /** One after the other; the first that does not go through ends it. */

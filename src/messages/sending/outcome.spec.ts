@@ -11,8 +11,8 @@ import { AppError } from '../../common/app-error.js';
 import { outcomeOf } from './outcome.js';
 
 const PATH = '/cgi-bin/message/x/send';
-const repeatable = { path: PATH, isRepeatable: true };
-const once = { path: PATH, isRepeatable: false };
+const repeatable = { path: PATH, isRepeatable: true, busyRetries: 3 };
+const once = { path: PATH, isRepeatable: false, busyRetries: 0 };
 const refusal = (errcode: number, path = PATH): WechatApiError =>
   new WechatApiError(errcode, 'words', null, path);
 
@@ -26,7 +26,7 @@ describe('outcomeOf', () => {
     for (const kind of [repeatable, once]) {
       const first = outcomeOf(error, kind, 1);
       const isAgain =
-        TRIED_AGAIN.has(errorClass) && (errorClass !== 'transient' || kind.isRepeatable);
+        TRIED_AGAIN.has(errorClass) && (errorClass !== 'transient' || kind.busyRetries > 0);
       expect(first.type).toBe(isAgain ? 'retry' : 'failed');
       const last = outcomeOf(error, kind, 4);
       expect(last).toMatchObject({
@@ -47,6 +47,12 @@ describe('outcomeOf', () => {
     [3, 10_000],
   ])('after try %i waits for %i ms', (attempts, afterMs) => {
     expect(outcomeOf(refusal(-1), repeatable, attempts)).toMatchObject({ type: 'retry', afterMs });
+  });
+
+  it('tries a busy WeChat as often as the kind has it', () => {
+    const replies = { ...once, busyRetries: 1 };
+    expect(outcomeOf(refusal(-1), replies, 1)).toMatchObject({ type: 'retry', afterMs: 1_000 });
+    expect(outcomeOf(refusal(-1), replies, 2)).toMatchObject({ type: 'failed' });
   });
 
   it('waits a minute for the minute’s limit, once', () => {
@@ -91,16 +97,17 @@ describe('outcomeOf', () => {
     const error = new WechatUnavailableError(PATH, 'connect', 'ECONNREFUSED');
     for (const kind of [repeatable, once]) {
       expect(outcomeOf(error, kind, 1)).toMatchObject({ type: 'retry', afterMs: 1_000 });
-      expect(outcomeOf(error, kind, 4)).toMatchObject({
+      expect(outcomeOf(error, kind, 7)).toMatchObject({ type: 'retry', afterMs: 300_000 });
+      expect(outcomeOf(error, kind, 8)).toMatchObject({
         type: 'failed',
         failure: { reason: 'wechat_unavailable', retryable: true },
       });
     }
   });
 
-  it('fails without a token, for now or for good', () => {
+  it('waits for a token, or fails where there will be none', () => {
     expect(outcomeOf(new AppError('token_unavailable'), once, 1)).toMatchObject({
-      type: 'failed',
+      type: 'retry',
       failure: { reason: 'token_unavailable', errcode: null, retryable: true },
     });
     expect(outcomeOf(new AppError('account_not_authorized'), once, 1)).toMatchObject({

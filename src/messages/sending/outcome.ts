@@ -22,14 +22,19 @@ const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 /** After each try that may be followed by another one at once. */
 const SOON_MS = [1 * SECOND_MS, 3 * SECOND_MS, 10 * SECOND_MS];
+/** The same where WeChat wants more time between two messages to one person. */
+const BUSY_PERSON_MS = SOON_MS.map((ms) => Math.max(ms, 3 * SECOND_MS));
+/** After each try of which nothing can have gone out: nothing is doubled, so it goes on for longer. */
+const UNSENT_MS = [...SOON_MS, 30 * SECOND_MS, 1 * MINUTE_MS, 2 * MINUTE_MS, 5 * MINUTE_MS];
 
 /**
  * What follows from an error of sending, by the class of WeChat's refusal and by what the kind promises.
  *
  * | what came | a kind with a de-duplication id | a kind without |
  * |---|---|---|
- * | never reached WeChat, busy for this person | again within seconds | the same |
- * | -1 | again within seconds | failed, retryable |
+ * | never reached WeChat, no token for now | again within seconds, then minutes | the same |
+ * | busy for this person | again within seconds | the same |
+ * | -1 | again within seconds | again as often as the kind has it, then failed |
  * | the answer was lost, a code that nobody knows | again within seconds, then unknown | unknown |
  * | too many this minute | once more after a minute | the same |
  * | any other refusal | failed | failed |
@@ -39,16 +44,19 @@ const SOON_MS = [1 * SECOND_MS, 3 * SECOND_MS, 10 * SECOND_MS];
  */
 export function outcomeOf(
   error: unknown,
-  kind: Pick<MessageKind, 'path' | 'isRepeatable'>,
+  kind: Pick<MessageKind, 'path' | 'isRepeatable' | 'busyRetries'>,
   attempts: number,
 ): Outcome {
   if (error instanceof WechatUnavailableError) {
     const isLost = error.maybeApplied && error.path === kind.path;
-    if (!isLost) return soonOr('failed', unreached(), attempts);
-    return kind.isRepeatable ? soonOr('unknown', lost(), attempts) : unknown(lost());
+    if (!isLost) return again(UNSENT_MS, unreached(), attempts);
+    return kind.isRepeatable ? again(SOON_MS, lost(), attempts, 'unknown') : unknown(lost());
   }
   if (error instanceof WechatApiError) return refused(error, kind, attempts);
-  if (error instanceof AppError) return { type: 'failed', failure: refusedByUs(error) };
+  if (error instanceof AppError) {
+    const failure = refusedByUs(error);
+    return failure.retryable ? again(UNSENT_MS, failure, attempts) : { type: 'failed', failure };
+  }
   throw error;
 }
 
@@ -59,20 +67,20 @@ export function lostWithItsProcess(): Outcome {
 
 function refused(
   error: WechatApiError,
-  kind: Pick<MessageKind, 'path' | 'isRepeatable'>,
+  kind: Pick<MessageKind, 'path' | 'isRepeatable' | 'busyRetries'>,
   attempts: number,
 ): Outcome {
   const failure = refusedByWechat(error);
   switch (error.errorClass) {
     case 'transient':
-      return kind.isRepeatable || error.path !== kind.path
-        ? soonOr('failed', failure, attempts)
-        : { type: 'failed', failure };
+      return error.path !== kind.path
+        ? again(UNSENT_MS, failure, attempts)
+        : again(SOON_MS.slice(0, kind.busyRetries), failure, attempts);
     case 'unknown':
-      if (kind.isRepeatable) return soonOr('failed', failure, attempts);
+      if (kind.isRepeatable) return again(SOON_MS, failure, attempts);
       return error.path === kind.path ? unknown(failure) : { type: 'failed', failure };
     case 'user_busy':
-      return soonOr('failed', failure, attempts, 3 * SECOND_MS);
+      return again(BUSY_PERSON_MS, failure, attempts);
     case 'rate_minute':
       return attempts === 1
         ? { type: 'retry', afterMs: MINUTE_MS, failure }
@@ -82,16 +90,15 @@ function refused(
   }
 }
 
-function soonOr(
-  end: 'failed' | 'unknown',
+/** @param pauses after each try that may be followed by another one; after the last it has failed, or is what `end` says */
+function again(
+  pauses: readonly number[],
   failure: DeliveryFailure,
   attempts: number,
-  leastMs = 0,
+  end: 'failed' | 'unknown' = 'failed',
 ): Outcome {
-  const afterMs = SOON_MS[attempts - 1];
-  return afterMs === undefined
-    ? { type: end, failure }
-    : { type: 'retry', afterMs: Math.max(afterMs, leastMs), failure };
+  const afterMs = pauses[attempts - 1];
+  return afterMs === undefined ? { type: end, failure } : { type: 'retry', afterMs, failure };
 }
 
 function unknown(failure: DeliveryFailure): Outcome {
