@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { Brackets, IsNull, MoreThan } from 'typeorm';
+import { IsNull, MoreThan } from 'typeorm';
 
 import type { Position } from '../common/paging.js';
 import { Database, type Tx } from '../database/database.js';
+import { newestFirst } from '../database/newest-first.js';
 import { ApiKey } from './api-key.entity.js';
 
 @Injectable()
@@ -42,12 +43,7 @@ export class ApiKeysRepository {
   findPage(tenantId: string | null, limit: number, after: Position | null): Promise<ApiKey[]> {
     const query = this.db.read.createQueryBuilder(ApiKey, 'key');
     if (tenantId !== null) query.andWhere({ tenantId });
-    if (after) query.andWhere(comesAfter(after));
-    return query
-      .orderBy('key.createdAt', 'DESC')
-      .addOrderBy('key.id', 'DESC')
-      .take(limit + 1)
-      .getMany();
+    return newestFirst(query, limit, after, { time: 'createdAt', id: 'id' });
   }
 
   /** @returns whether this call inserted it; false when the name was there already */
@@ -74,12 +70,4 @@ export class ApiKeysRepository {
         .execute(),
     );
   }
-}
-
-function comesAfter({ at, id }: Position): Brackets {
-  return new Brackets((where) =>
-    where
-      .where('key.createdAt < :at', { at })
-      .orWhere('key.createdAt = :at AND key.id < :id', { at, id }),
-  );
 }

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { Brackets, In, LessThanOrEqual } from 'typeorm';
+import { In, LessThanOrEqual } from 'typeorm';
 
 import type { Position } from '../common/paging.js';
 import { Database, toSqlTime, type Tx } from '../database/database.js';
 import { deletePage } from '../database/delete-page.js';
+import { newestFirst } from '../database/newest-first.js';
 import {
   AutoReply,
   AutoReplyPerson,
@@ -40,19 +41,7 @@ export class AutoRepliesRepository {
   /** The newest first; one more than `limit`, to tell whether another page follows. */
   findPage(appid: string, limit: number, after: Position | null): Promise<AutoReply[]> {
     const query = this.db.read.createQueryBuilder(AutoReply, 'rule').where({ appid });
-    if (after)
-      query.andWhere(
-        new Brackets((where) =>
-          where
-            .where('rule.createdAt < :at', { at: after.at })
-            .orWhere('rule.createdAt = :at AND rule.id < :id', { at: after.at, id: after.id }),
-        ),
-      );
-    return query
-      .orderBy('rule.createdAt', 'DESC')
-      .addOrderBy('rule.id', 'DESC')
-      .take(limit + 1)
-      .getMany();
+    return newestFirst(query, limit, after, { time: 'createdAt', id: 'id' });
   }
 
   find(appid: string, id: string, on: Tx = this.db.read): Promise<AutoReply | null> {

@@ -11,12 +11,9 @@ import { Clock } from '../common/clock.js';
 import { fromCursor, type Page, toPage } from '../common/paging.js';
 import { AccountData } from '../database/account-data.js';
 import { Database, type Tx } from '../database/database.js';
-import {
-  type AnyMessageDto,
-  CustomerServiceContentDto,
-} from '../messages/kinds/customer-service-message.dto.js';
-import { MessageKinds } from '../messages/kinds/message-kinds.js';
+import type { AnyMessageDto } from '../messages/kinds/customer-service-message.dto.js';
 import { passiveReply } from '../messages/kinds/passive-reply.js';
+import { ReplyMessages } from '../messages/kinds/reply-messages.js';
 import { AutoRepliesRepository } from './auto-replies.repository.js';
 import type { AutoReply, AutoReplyStat, FrequencyCap, ReplyMode } from './auto-reply.entity.js';
 import { type Conflict, conflictsOf } from './conflicts.js';
@@ -73,7 +70,7 @@ export class AutoRepliesService implements OnModuleInit {
     private readonly rules: AutoRepliesRepository,
     private readonly book: RuleBook,
     private readonly media: ReplyMedia,
-    private readonly kinds: MessageKinds,
+    private readonly messages: ReplyMessages,
     private readonly accounts: AccountsService,
     private readonly audit: AuditService,
     private readonly accountData: AccountData,
@@ -225,18 +222,15 @@ export class AutoRepliesService implements OnModuleInit {
   async #check(caller: Caller, appid: string, wanted: WantedRule): Promise<AnyMessageDto[]> {
     const account = await this.accounts.get(caller, appid);
     if (account.accountType !== 'official_account') throw new AppError('official_account_only');
-    const kind = this.kinds.of('customer_service_message');
-    const content = kind.read({ messages: wanted.replies });
-    if (!(content instanceof CustomerServiceContentDto))
-      throw new AppError('validation_failed', Array.isArray(content) ? inReplies(content) : []);
+    const { messages, errors } = await this.messages.read(account, wanted.replies, 'replies');
     const wrong = [
       ...scheduleErrors(wanted),
       ...keywordErrors(wanted.trigger),
-      ...inReplies(await kind.check(account, content)),
-      ...lengthErrors(account, wanted.trigger, content.messages),
+      ...errors,
+      ...lengthErrors(account, wanted.trigger, messages),
     ];
     if (wrong.length > 0) throw new AppError('validation_failed', wrong);
-    return content.messages;
+    return messages;
   }
 
   async #find(appid: string, id: string): Promise<AutoReply> {
@@ -260,14 +254,6 @@ export class AutoRepliesService implements OnModuleInit {
       conflicts: conflictsOf(rule, matcher, now),
     }));
   }
-}
-
-/** The fields of contents are called differently here. */
-function inReplies(errors: readonly FieldError[]): FieldError[] {
-  return errors.map((error) => ({
-    ...error,
-    field: error.field.replace(/^content\.messages/, 'replies'),
-  }));
 }
 
 function scheduleErrors(wanted: WantedRule): FieldError[] {

@@ -18,6 +18,7 @@ import { CarriedMedia } from './kinds/carried-media.js';
 import { CustomerServiceMessageKind } from './kinds/customer-service-message.kind.js';
 import { MessageKinds } from './kinds/message-kinds.js';
 import { PassiveMedia } from './kinds/passive-media.js';
+import { ReplyMessages } from './kinds/reply-messages.js';
 import { SubscriptionMessageKind } from './kinds/subscription-message.kind.js';
 import { TemplateMessageKind } from './kinds/template-message.kind.js';
 import { MediaModule } from './media/media.module.js';
@@ -53,6 +54,7 @@ import { TemplatesModule } from './templates/templates.module.js';
     MessageResults,
     MessageResultsRepository,
     PassiveMedia,
+    ReplyMessages,
     SceneGate,
     SendingService,
     SubscriptionMessageKind,
@@ -62,10 +64,10 @@ import { TemplatesModule } from './templates/templates.module.js';
     DeliveryLedger,
     DeliverySender,
     MediaModule,
-    MessageKinds,
     MessageResults,
     PassiveMedia,
     PeopleModule,
+    ReplyMessages,
     TemplatesModule,
   ],
 })

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { Brackets, In, LessThanOrEqual, MoreThan } from 'typeorm';
+import { In, LessThanOrEqual, MoreThan } from 'typeorm';
 
 import type { Position } from '../common/paging.js';
 import { Database, type Tx } from '../database/database.js';
 import { deletePage } from '../database/delete-page.js';
+import { newestFirst } from '../database/newest-first.js';
 import { QrCode, QrCodeAccount, QrCodePicture, type QrCodeStatus } from './qr-code.entity.js';
 
 export interface QrCodeFilter {
@@ -55,12 +56,7 @@ export class QrCodesRepository {
       query.andWhere(`LOWER(code.name) LIKE LOWER(:q) ESCAPE '!'`, {
         q: `%${q.replaceAll(/[!%_]/g, '!$&')}%`,
       });
-    if (after) query.andWhere(comesAfter(after));
-    return query
-      .orderBy('code.createdAt', 'DESC')
-      .addOrderBy('code.id', 'DESC')
-      .take(limit + 1)
-      .getMany();
+    return newestFirst(query, limit, after, { time: 'createdAt', id: 'id' });
   }
 
   /** Those whose picture is due to be made anew, the most urgent first. */
@@ -187,12 +183,4 @@ export class QrCodesRepository {
   async eraseShared(tx: Tx, appid: string): Promise<number> {
     return (await tx.delete(QrCodeAccount, { appid })).affected ?? 0;
   }
-}
-
-function comesAfter({ at, id }: Position): Brackets {
-  return new Brackets((where) =>
-    where
-      .where('code.createdAt < :at', { at })
-      .orWhere('code.createdAt = :at AND code.id < :id', { at, id }),
-  );
 }

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { Between, Brackets, In, LessThan } from 'typeorm';
+import { Between, In, LessThan } from 'typeorm';
 
 import { chunksOf } from '../common/chunks.js';
 import type { Position } from '../common/paging.js';
 import { Database, toSqlTime, type Tx } from '../database/database.js';
+import { newestFirst } from '../database/newest-first.js';
 import { Receipt } from './receipt.entity.js';
 
 export interface ReceiptFilter {
@@ -63,12 +64,7 @@ export class ReceiptsRepository {
       if (value !== undefined) query.andWhere({ [column]: value });
     if (from) query.andWhere('receipt.receivedAt >= :from', { from });
     if (to) query.andWhere('receipt.receivedAt < :to', { to });
-    if (after) query.andWhere(comesAfter(after));
-    return query
-      .orderBy('receipt.receivedAt', 'DESC')
-      .addOrderBy('receipt.id', 'DESC')
-      .take(limit + 1)
-      .getMany();
+    return newestFirst(query, limit, after, { time: 'receivedAt', id: 'id' });
   }
 
   /** Deletes the oldest receipts that came before the moment. @returns how many */
@@ -103,14 +99,6 @@ export class ReceiptsRepository {
     });
     return rows.length;
   }
-}
-
-function comesAfter({ at, id }: Position): Brackets {
-  return new Brackets((where) =>
-    where
-      .where('receipt.receivedAt < :at', { at })
-      .orWhere('receipt.receivedAt = :at AND receipt.id < :id', { at, id }),
-  );
 }
 
 /** Cut to what the columns hold: they are the sender's words. */

@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { Brackets, In, IsNull, LessThan, LessThanOrEqual, MoreThanOrEqual, Not } from 'typeorm';
+import { In, IsNull, LessThan, LessThanOrEqual, MoreThanOrEqual, Not } from 'typeorm';
 
 import { groupBy } from '../../common/group-by.js';
 import type { Position } from '../../common/paging.js';
 import { Database, type Tx } from '../../database/database.js';
 import { deletePage } from '../../database/delete-page.js';
+import { newestFirst } from '../../database/newest-first.js';
 import { Delivery, type DeliveryStatus, type MessageKindName } from './delivery.entity.js';
 
 export interface DeliveryFilter {
@@ -212,12 +213,7 @@ export class DeliveriesRepository {
       if (value !== undefined) query.andWhere({ [column]: value });
     if (from) query.andWhere('delivery.createdAt >= :from', { from });
     if (to) query.andWhere('delivery.createdAt < :to', { to });
-    if (after) query.andWhere(comesAfter(after));
-    return query
-      .orderBy('delivery.createdAt', 'DESC')
-      .addOrderBy('delivery.id', 'DESC')
-      .take(limit + 1)
-      .getMany();
+    return newestFirst(query, limit, after, { time: 'createdAt', id: 'id' });
   }
 
   /** Deletes the oldest of those that are done and were created before the moment. @returns how many */
@@ -234,12 +230,4 @@ export class DeliveriesRepository {
   erasePerson(tx: Tx, appid: string, openid: string, limit: number): Promise<number> {
     return deletePage(tx, Delivery, { appid, openid }, limit);
   }
-}
-
-function comesAfter({ at, id }: Position): Brackets {
-  return new Brackets((where) =>
-    where
-      .where('delivery.createdAt < :at', { at })
-      .orWhere('delivery.createdAt = :at AND delivery.id < :id', { at, id }),
-  );
 }

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { Brackets, In } from 'typeorm';
+import { In } from 'typeorm';
 
 import type { Position } from '../../common/paging.js';
 import { Database, type Tx } from '../../database/database.js';
+import { newestFirst } from '../../database/newest-first.js';
 import { Media, MediaPiece, MediaUpload } from './media.entity.js';
 
 /** 512 KiB as base64, half of the smallest packet that a MySQL server takes by default. */
@@ -28,12 +29,7 @@ export class MediaRepository {
   /** The newest first; one more than `limit`, to tell whether another page follows. */
   findPage(appid: string, limit: number, after: Position | null): Promise<Media[]> {
     const query = this.db.read.createQueryBuilder(Media, 'media').where({ appid });
-    if (after) query.andWhere(comesAfter(after));
-    return query
-      .orderBy('media.createdAt', 'DESC')
-      .addOrderBy('media.id', 'DESC')
-      .take(limit + 1)
-      .getMany();
+    return newestFirst(query, limit, after, { time: 'createdAt', id: 'id' });
   }
 
   /** @returns nothing for one that is gone */
@@ -83,12 +79,4 @@ export class MediaRepository {
     await tx.delete(MediaPiece, { mediaId: In(mediaIds) });
     await tx.delete(MediaUpload, { mediaId: In(mediaIds) });
   }
-}
-
-function comesAfter({ at, id }: Position): Brackets {
-  return new Brackets((where) =>
-    where
-      .where('media.createdAt < :at', { at })
-      .orWhere('media.createdAt = :at AND media.id < :id', { at, id }),
-  );
 }

@@ -1,10 +1,11 @@
 import type { Activity } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
-import { Brackets, In, IsNull, Not } from 'typeorm';
+import { In, IsNull, Not } from 'typeorm';
 
 import { chunksOf } from '../../common/chunks.js';
 import type { Position } from '../../common/paging.js';
 import { Database, toSqlTime, type Tx } from '../../database/database.js';
+import { newestFirst } from '../../database/newest-first.js';
 import { Person, ReplyWindowRow } from './person.entity.js';
 
 const LOOKED_FOR_AT_ONCE = 500;
@@ -67,12 +68,7 @@ export class PeopleRepository {
   ): Promise<Person[]> {
     const query = this.db.read.createQueryBuilder(Person, 'person').where({ appid });
     if (following !== undefined) query.andWhere({ isFollower: following });
-    if (after) query.andWhere(comesAfter(after));
-    return query
-      .orderBy('person.createdAt', 'DESC')
-      .addOrderBy('person.openid', 'DESC')
-      .take(limit + 1)
-      .getMany();
+    return newestFirst(query, limit, after, { time: 'createdAt', id: 'openid' });
   }
 
   /** Those that end first come first. */
@@ -200,12 +196,4 @@ async function erase(
   const openids = [...new Set(rows.map(({ openid }) => openid))];
   if (openids.length > 0) await tx.delete(entity, { appid, openid: In(openids) });
   return rows.length;
-}
-
-function comesAfter({ at, id }: Position): Brackets {
-  return new Brackets((where) =>
-    where
-      .where('person.createdAt < :at', { at })
-      .orWhere('person.createdAt = :at AND person.openid < :id', { at, id }),
-  );
 }

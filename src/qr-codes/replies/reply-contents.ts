@@ -2,9 +2,7 @@ import { Injectable } from '@nestjs/common';
 
 import type { Account } from '../../accounts/account.entity.js';
 import type { FieldError } from '../../common/app-error.js';
-import { CustomerServiceContentDto } from '../../messages/kinds/customer-service-message.dto.js';
-import { MessageKinds } from '../../messages/kinds/message-kinds.js';
-import { readContent } from '../../messages/kinds/read-content.js';
+import { ReplyMessages } from '../../messages/kinds/reply-messages.js';
 import type { QrCodeReplies } from '../qr-code.entity.js';
 
 /** By whom they are for: messages as clients write them. */
@@ -12,31 +10,24 @@ export type WantedReplies = Partial<Record<keyof QrCodeReplies, object[]>>;
 
 const SAYINGS = ['newFollower', 'existingFollower'] as const satisfies (keyof QrCodeReplies)[];
 
-/** What codes may say: the same messages as any customer-service message, checked by the same rules. */
+/** What codes may say to whom. */
 @Injectable()
 export class ReplyContents {
-  constructor(private readonly kinds: MessageKinds) {}
+  constructor(private readonly messages: ReplyMessages) {}
 
   /** @returns null for replies that say nothing; what is wrong with them, by fields under `replies.` */
   async read(
     account: Account,
     wanted: WantedReplies,
   ): Promise<{ replies: QrCodeReplies | null; errors: FieldError[] }> {
-    const kind = this.kinds.of('customer_service_message');
     const replies: QrCodeReplies = { newFollower: [], existingFollower: [] };
     const errors: FieldError[] = [];
     for (const saying of SAYINGS) {
-      const messages = wanted[saying] ?? [];
-      if (messages.length === 0) continue;
-      const content = readContent(CustomerServiceContentDto, { messages });
-      const wrong = Array.isArray(content) ? content : await kind.check(account, content);
-      if (!Array.isArray(content)) replies[saying] = content.messages;
-      errors.push(
-        ...wrong.map((error) => ({
-          ...error,
-          field: error.field.replace(/^content\.messages/, `replies.${saying}`),
-        })),
-      );
+      const said = wanted[saying] ?? [];
+      if (said.length === 0) continue;
+      const read = await this.messages.read(account, said, `replies.${saying}`);
+      replies[saying] = read.messages;
+      errors.push(...read.errors);
     }
     const isSilent = SAYINGS.every((saying) => replies[saying].length === 0);
     return { replies: isSilent ? null : replies, errors };
