@@ -53,8 +53,8 @@ const OF_KIND: Readonly<Record<string, { path: string; refusals: readonly Refusa
   },
   customer_service_message: {
     path: '/cgi-bin/message/custom/send',
+    // -1 is tried once more: see auto-replies.
     refusals: [
-      [-1, 'transient', true],
       [43004, 'user_not_follower', false],
       [45002, 'content_invalid', false],
       [45008, 'content_invalid', false],

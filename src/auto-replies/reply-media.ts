@@ -41,9 +41,9 @@ export class ReplyMedia implements OnModuleInit {
     this.schedule.every('renew-auto-reply-media', RENEW_SECONDS, () => this.renew());
   }
 
-  /** When a rule's media are to be looked after next, from now on; null where it answers with none. */
+  /** When a rule's media are to be looked after: from its last change on, until that has been done; null without any. */
   firstLookAt(rule: AutoReply): Date | null {
-    return filesOf(rule).length > 0 ? this.clock.now() : null;
+    return filesOf(rule).length > 0 ? rule.updatedAt : null;
   }
 
   /** Has the media of a rule that was changed uploaded after the transaction. */
@@ -76,6 +76,7 @@ export class ReplyMedia implements OnModuleInit {
     if (!rule) return;
     const renewMediaAt = await this.media.keep(account, filesOf(rule));
     await this.db.write(async (tx) => {
+      // Whoever has read the rule before may not know of the copies.
       await this.rules.writeRevision(tx, rule.appid, uuidV7());
       await this.rules.writeRenewal(tx, rule, renewMediaAt);
       await context.finish(tx);

@@ -110,7 +110,7 @@ export class QrCodesService implements OnModuleInit {
         ...shape,
         ...settings,
         ...made,
-        renewMediaAt: this.files.firstLookAt(settings.replies),
+        renewMediaAt: this.files.firstLookAt({ replies: settings.replies, updatedAt: now }),
         status: 'active',
         endedAt: null,
         revision: await this.codes.nextRevision(tx, appid),
@@ -163,11 +163,12 @@ export class QrCodesService implements OnModuleInit {
     const settings = await this.#read(account, wanted, changeErrors(before, wanted));
     const code = await this.#change(caller, appid, id, async (tx, row) => {
       if (row.status === 'ended') throw new AppError('qr_code_ended');
+      const updatedAt = this.clock.now();
       const values = {
         ...settings,
-        renewMediaAt: this.files.firstLookAt(settings.replies),
+        renewMediaAt: this.files.firstLookAt({ replies: settings.replies, updatedAt }),
         ...(!row.isPermanent && { expiresInDays: wanted.expiresInDays ?? row.expiresInDays }),
-        updatedAt: this.clock.now(),
+        updatedAt,
         // Whether the picture lasts until the new end is looked at again.
         ...(row.expiresAt && row.renewAt === null && { renewAt: row.expiresAt }),
         revision: await this.codes.nextRevision(tx, appid),

@@ -6,6 +6,7 @@ import { AppError } from '../../common/app-error.js';
 import { Clock } from '../../common/clock.js';
 import { errorFields, Logger } from '../../common/logger.js';
 import { TokensService } from '../../tokens/tokens.service.js';
+import type { MediaUpload } from '../media/media.entity.js';
 import { MediaUploads } from '../media/media-uploads.js';
 import type { CarriedFile, ReadyMedia } from './passive-reply.js';
 
@@ -27,8 +28,7 @@ export class PassiveMedia {
 
   /** The copies that there are now, to answer with while they are good. */
   async findReady(appid: string, files: readonly CarriedFile[]): Promise<ReadyMedia> {
-    const ids = [...new Set(files.map(({ id }) => id))];
-    const copies = ids.length > 0 ? await this.uploads.findCopies(appid, ids) : [];
+    const copies = await this.#findCopies(appid, files);
     const byUse = new Map(copies.map((copy) => [useOf(copy.mediaId, copy.kind), copy]));
     return (mediaId, kind) => {
       const copy = byUse.get(useOf(mediaId, kind));
@@ -53,12 +53,19 @@ export class PassiveMedia {
           if (!(error instanceof AppError) || !LASTING.has(error.code)) throw error;
           this.logger.warn('passive_reply.medium_gone', { appid, ...errorFields(error) });
         });
-    const copies = await this.uploads.findCopies(
-      appid,
-      files.map(({ id }) => id),
-    );
-    const ends = copies.map(({ expiresAt }) => +expiresAt);
+    const copies = await this.#findCopies(appid, files);
+    const now = +this.clock.now();
+    // Of a file that was deleted, an old copy may be left.
+    const ends = copies.map(({ expiresAt }) => +expiresAt).filter((end) => end > now);
     return ends.length > 0 ? new Date(Math.min(...ends) - RENEW_BEFORE_MS) : null;
+  }
+
+  /** Of each file as what it is sent as: it may have been sent as something else too. */
+  async #findCopies(appid: string, files: readonly CarriedFile[]): Promise<MediaUpload[]> {
+    const ids = [...new Set(files.map(({ id }) => id))];
+    const uses = new Set(files.map(({ id, kind }) => useOf(id, kind)));
+    const copies = ids.length > 0 ? await this.uploads.findCopies(appid, ids) : [];
+    return copies.filter(({ mediaId, kind }) => uses.has(useOf(mediaId, kind)));
   }
 }
 

@@ -35,9 +35,9 @@ export class ReplyFiles implements OnModuleInit {
     this.work.register<UploadWork>(UPLOAD, (work, context) => this.#upload(work, context));
   }
 
-  /** When the files of replies are to be looked after next, from now on; null where there are none. */
-  firstLookAt(replies: QrCodeReplies | null): Date | null {
-    return filesOf(replies).length > 0 ? this.clock.now() : null;
+  /** When a code's files are to be looked after: from its last change on, until that has been done; null without any. */
+  firstLookAt({ replies, updatedAt }: Pick<QrCode, 'replies' | 'updatedAt'>): Date | null {
+    return filesOf(replies).length > 0 ? updatedAt : null;
   }
 
   /** Has the files of a code that was changed uploaded after the transaction. */
@@ -74,6 +74,7 @@ export class ReplyFiles implements OnModuleInit {
       const row = await this.codes.findForUpdate(tx, code.appid, code.id);
       // Whoever has changed it meanwhile has had its files looked after.
       if (+(row?.updatedAt ?? 0) !== +code.updatedAt) return;
+      // Whoever has read the code before may not know of the copies.
       const revision = await this.codes.nextRevision(tx, code.appid);
       await this.codes.update(tx, code.id, { renewMediaAt, revision });
     });
