@@ -21,6 +21,9 @@ const chromium = [
   '/usr/bin/google-chrome',
 ].find((path) => path && existsSync(path));
 
+// Suites share nothing. Jest leaves one processor idle, which of two is half of them.
+const PARALLEL = `--maxWorkers=${Math.min(availableParallelism(), 4)}`;
+
 const missing = [];
 const ran = [];
 
@@ -92,7 +95,11 @@ const skipped = chromium
   : String.raw`\.(mysql|redis)\.e2e|browser\.e2e`;
 if (!chromium) missing.push('Chromium (apt-get install chromium, or TEST_CHROMIUM)');
 const sqliteEnv = { ...browserEnv, ...(hasRedis && { TEST_REDIS_URL: redisUrl }) };
-jest('SQLite', [...(onlyE2e ? ['test/'] : []), '--testPathIgnorePatterns', skipped], sqliteEnv);
+jest(
+  'SQLite',
+  [PARALLEL, ...(onlyE2e ? ['test/'] : []), '--testPathIgnorePatterns', skipped],
+  sqliteEnv,
+);
 
 // What does not depend on the database, or hardly, has run already.
 const ranBefore = String.raw`browser\.e2e|process\.e2e|half-open|fault-proxy|faults/(quota|webhooks)|deployment|readme|openapi|send-config`;
@@ -100,6 +107,7 @@ if (hasMysql)
   jest(
     'MySQL',
     [
+      PARALLEL,
       String.raw`test/.+spec`,
       '--testPathIgnorePatterns',
       hasRedis ? ranBefore : String.raw`${ranBefore}|\.redis\.e2e`,
