@@ -3,7 +3,7 @@ import type { Person } from '@app/wechat-sandbox';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { v7 as uuidV7 } from 'uuid';
 
-import { AutoReply } from '../src/auto-replies/auto-reply.entity.js';
+import { AutoReply, AutoReplyPerson } from '../src/auto-replies/auto-reply.entity.js';
 import { AutoRepliesRepository } from '../src/auto-replies/auto-replies.repository.js';
 import { ReplyMedia } from '../src/auto-replies/reply-media.js';
 import { chunksOf } from '../src/common/chunks.js';
@@ -641,6 +641,108 @@ describe('the API', () => {
     expect((await person().write('请给第９９９8号')).reply).toMatchObject({ Content: '您好' });
   });
 
+  it('tells of what a new rule keeps from answering, and of hours that do not meet', async () => {
+    appid = await newSender(app);
+    const any = await rule({ name: '兜底', trigger: { type: 'message' } });
+    const sooner = await rule({ name: '新', trigger: { type: 'message' }, priority: 5 });
+    expect(sooner.conflicts).toMatchObject([{ code: 'hides_rule', ruleId: any.id }]);
+    expect(sooner.conflicts[0]?.detail).toContain('兜底');
+    const narrow = await rule({ name: '窄', trigger: keyword('优惠券', 'contains') });
+    const wide = await rule({ name: '宽', trigger: keyword('优惠', 'contains'), priority: 9 });
+    expect(wide.conflicts).toMatchObject([{ code: 'hides_rule', ruleId: narrow.id }]);
+    const [morning, day] = [
+      { from: '09:00', to: '10:00' },
+      { from: '08:00', to: '20:00' },
+    ];
+    const all = await rule({ trigger: keyword('班'), dailyWindow: day, priority: 1 });
+    const within = await rule({ trigger: keyword('班'), dailyWindow: morning });
+    expect(within.conflicts).toMatchObject([
+      { code: 'never_matches', ruleId: all.id },
+      { code: 'same_keyword', ruleId: all.id },
+    ]);
+    const night = { from: '20:00', to: '08:00' };
+    expect((await rule({ trigger: keyword('班'), dailyWindow: night })).conflicts).toEqual([]);
+    const twice = [
+      { text: 'ABC', match: 'exact' },
+      { text: 'ａｂｃ', match: 'exact' },
+    ];
+    const twin = await rule({ trigger: { type: 'keyword', keywords: twice } });
+    expect(twin.conflicts).toMatchObject([{ code: 'same_keyword', ruleId: null }]);
+  });
+
+  it('tells of a few of many rules that share their keywords', async () => {
+    appid = await newSender(app);
+    const words = Array.from({ length: 10 }, (_unused, n) => ({
+      text: `词${n}`,
+      match: 'contains',
+    }));
+    const trigger = { type: 'keyword', keywords: words };
+    for (let n = 0; n < 20; n++) await rule({ name: `第${n}`, trigger });
+    const { body } = await app.api<{ items: RuleBody[] }>('GET', `/accounts/${appid}/auto-replies`);
+    expect(body.items).toHaveLength(20);
+    for (const { conflicts } of body.items) expect(conflicts.length).toBeLessThanOrEqual(6);
+  });
+
+  it('finds rules by a part of the name or a keyword, by what they answer, and by whether they are on', async () => {
+    appid = await newSender(app);
+    await rule({ name: '双十一', trigger: keyword('满"减"', 'contains') });
+    await rule({ name: '关注', trigger: { type: 'follow' } });
+    await rule({ name: '停用100%', trigger: { type: 'message' }, enabled: false });
+    const found = async (query: string): Promise<string[]> => {
+      const { body } = await app.api<{ items: RuleBody[] }>(
+        'GET',
+        `/accounts/${appid}/auto-replies?${query}`,
+      );
+      return body.items.map(({ name }) => name);
+    };
+    expect(await found(`q=${encodeURIComponent('十一')}`)).toEqual(['双十一']);
+    expect(await found(`q=${encodeURIComponent('满"减')}`)).toEqual(['双十一']);
+    expect(await found('q=100%25')).toEqual(['停用100%']);
+    expect(await found('trigger=follow')).toEqual(['关注']);
+    expect(await found('enabled=false')).toEqual(['停用100%']);
+    expect(await found('enabled=true&trigger=keyword')).toEqual(['双十一']);
+  });
+
+  it('tries a follow, another type of message, and another time', async () => {
+    appid = await newSender(app);
+    await rule({ name: '关注', trigger: { type: 'follow' } });
+    await rule({
+      name: '夜里的图',
+      trigger: { type: 'message', messageTypes: ['image'] },
+      dailyWindow: { from: '22:00', to: '06:00' },
+    });
+    const tried = async (body: object): Promise<string | undefined> =>
+      (await app.api<TriedBody>('POST', `/accounts/${appid}/auto-replies/test`, body)).body.matched
+        ?.name;
+    expect(await tried({ occasion: 'follow' })).toBe('关注');
+    expect(await tried({ messageType: 'image', at: '2026-01-01T12:00:00+08:00' })).toBeUndefined();
+    expect(await tried({ messageType: 'image', at: '2026-01-01T23:00:00+08:00' })).toBe('夜里的图');
+    const missing = await app.api('POST', `/accounts/${appid}/auto-replies/test`, {});
+    expect(missing).toMatchObject({ status: 422, body: { errors: [{ field: 'text' }] } });
+  });
+
+  it('names the keyword only where there is one', async () => {
+    appid = await newSender(app);
+    const wanted = { name: 'x', trigger: { type: 'follow' }, replies: [text('您说“{keyword}”')] };
+    expect(await ask('POST', '', wanted)).toMatchObject({
+      status: 422,
+      body: { errors: [{ field: 'replies.0', code: 'no_keyword' }] },
+    });
+  });
+
+  it('leaves nobody behind whom a deleted rule has answered', async () => {
+    appid = await newSender(app);
+    const { id } = await rule({ trigger: keyword('走') });
+    await inForce();
+    await person().write('走');
+    await app.settled();
+    const people = (): Promise<number> =>
+      app.app.get(Database).read.countBy(AutoReplyPerson, { ruleId: id });
+    expect(await people()).toBe(1);
+    await ask('DELETE', `/${id}`);
+    await until(async () => (await people()) === 0);
+  });
+
   it('tells of what is probably not meant', async () => {
     appid = await newSender(app);
     const wide = await rule({ name: '宽', trigger: keyword('优惠', 'contains'), priority: 1 });
@@ -716,6 +818,22 @@ describe('a picture', () => {
     await app.app.get(ReplyMedia).renew();
     await app.settled();
     expect(uploads()).toBe(before + 1);
+  });
+
+  it('stays as long as a rule answers with it', async () => {
+    const own = await uploadPicture(app, appid);
+    const { id } = await rule({
+      name: '用图',
+      trigger: keyword('用'),
+      replies: [{ type: 'image', mediaId: own }],
+    });
+    const remove = (): Promise<Answer<RuleBody>> =>
+      app.api('DELETE', `/accounts/${appid}/media/${own}`);
+    const refused = await remove();
+    expect(refused).toMatchObject({ status: 409, body: { code: 'media_in_use' } });
+    expect(refused.body.errors?.[0]?.detail).toContain('用图');
+    await ask('DELETE', `/${id}`);
+    expect((await remove()).status).toBe(204);
   });
 
   it('that WeChat does not take is tried again while the window is open, then told as missed', async () => {

@@ -17,6 +17,7 @@ import { MediaUploadsRepository } from '../src/messages/media/media-uploads.repo
 import { MediaPiece, MediaUpload } from '../src/messages/media/media.entity.js';
 import { MediaRepository } from '../src/messages/media/media.repository.js';
 import { MediaService } from '../src/messages/media/media.service.js';
+import { MediaUsers } from '../src/messages/media/media-users.js';
 import { TokensService } from '../src/tokens/tokens.service.js';
 import { type Answer, OWNER_KEY, startApp, type TestApp } from './app.js';
 import { authorizationOf, begin } from './helpers.js';
@@ -507,6 +508,7 @@ describe('media that are kept', () => {
     const media = new MediaService(
       late,
       nest.get(MediaRepository),
+      nest.get(MediaUsers),
       nest.get(AccountsService),
       nest.get(AccountData),
       nest.get(Clock),

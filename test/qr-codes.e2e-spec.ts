@@ -663,6 +663,31 @@ describe('replies', () => {
     expect(app.sandbox.callsTo('/cgi-bin/media/upload')).toBe(uploaded);
   });
 
+  it('name the account and the time, and keep their media', async () => {
+    const appid = await newSender(app);
+    const mediaId = await uploadPicture(app, appid);
+    const said = [text('{account} {date}'), { type: 'image', mediaId }, text('{time}')];
+    const code = await newCode(appid, { replies: { newFollower: said } });
+    await known(code, appid);
+    const person = app.sandbox.person(appid, newOpenid());
+    const { reply } = await after(() => person.scan(code.contentUrl ?? ''));
+    const { nickname } = app.sandbox.account(appid);
+    expect(reply?.['Content']).toMatch(new RegExp(`^${nickname} \\d{4}-\\d\\d-\\d\\d$`));
+    await until(() => person.messages.length === 2);
+    expect(JSON.stringify(person.messages[1])).toMatch(/\d\d:\d\d/);
+    const refused = await call('DELETE', `${appid}/media/${mediaId}`);
+    expect(refused).toMatchObject({ status: 409, body: { code: 'media_in_use' } });
+    const bad = { newFollower: [text('{keyword}')] };
+    expect(
+      await call('POST', `${appid}/qr-codes`, {
+        name: 'n',
+        channel: 'c',
+        permanent: true,
+        replies: bad,
+      }),
+    ).toMatchObject({ status: 422, body: { errors: [{ field: 'replies.newFollower.0' }] } });
+  });
+
   it('say nothing more where the code was changed since it answered', async () => {
     const appid = await newSender(app);
     const code = await newCode(appid, { replies: { newFollower: [text('一'), text('二')] } });

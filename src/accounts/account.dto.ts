@@ -1,17 +1,9 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { Transform } from 'class-transformer';
-import {
-  IsBoolean,
-  IsIn,
-  IsOptional,
-  IsString,
-  Length,
-  Matches,
-  ValidateIf,
-} from 'class-validator';
+import { IsIn, IsOptional, IsString, Length, Matches, ValidateIf } from 'class-validator';
 
 import { TENANT_ID } from '../access/roles.js';
 import { PageQueryDto } from '../common/paging.js';
+import { QueryBoolean } from '../common/query-boolean.js';
 import { AUTHORIZATION_STATES } from './account.entity.js';
 import { ACCOUNT_SORTS, type AccountSort } from './accounts.repository.js';
 import { CHECK_IDS, type CheckId } from './enable-checks.js';
@@ -391,8 +383,7 @@ export class ListAccountsDto extends PageQueryDto {
 
   @ApiPropertyOptional({ type: Boolean })
   @IsOptional()
-  @Transform(({ value }: { value: unknown }) => toBoolean(value))
-  @IsBoolean()
+  @QueryBoolean()
   enabled?: boolean;
 
   @ApiPropertyOptional({
@@ -414,8 +405,7 @@ export class ListAccountsDto extends PageQueryDto {
     description: '启用中但有检查未通过 / On, although a check fails',
   })
   @IsOptional()
-  @Transform(({ value }: { value: unknown }) => toBoolean(value))
-  @IsBoolean()
+  @QueryBoolean()
   flagged?: boolean;
 
   @ApiPropertyOptional({
@@ -494,8 +484,4 @@ export class OpenidPropertyDto {
   @Length(1, 128)
   @Matches(PROPERTY_NAME)
   property: string | null;
-}
-
-function toBoolean(value: unknown): unknown {
-  return value === 'true' ? true : value === 'false' ? false : value;
 }

@@ -24,21 +24,23 @@ import {
 import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
 import { VisibleAccountGuard } from '../accounts/visible-account.guard.js';
 import { ApiProblems } from '../common/api-docs.js';
+import { Clock } from '../common/clock.js';
 import { CurrentLang } from '../common/current-lang.js';
-import { PageQueryDto } from '../common/paging.js';
 import type { Lang } from '../common/text.js';
 import { MESSAGE_DTOS } from '../messages/kinds/customer-service-message.dto.js';
 import { AutoRepliesService, type WantedRule } from './auto-replies.service.js';
 import {
   AutoReplyDto,
   AutoReplyPageDto,
+  ListAutoRepliesDto,
   RULE_EXAMPLES,
   SaveAutoReplyDto,
   toAutoReplyDto,
-  toTriedTextDto,
+  toTried,
+  toTriedAutoReplyDto,
   toTrigger,
-  TriedTextDto,
-  TryTextDto,
+  TriedAutoReplyDto,
+  TryAutoReplyDto,
 } from './auto-reply.dto.js';
 
 @ApiTags('自动回复 Auto replies')
@@ -47,7 +49,10 @@ import {
 @UseGuards(VisibleAccountGuard)
 @Controller('api/v1/accounts/:appid/auto-replies')
 export class AutoRepliesController {
-  constructor(private readonly replies: AutoRepliesService) {}
+  constructor(
+    private readonly replies: AutoRepliesService,
+    private readonly clock: Clock,
+  ) {}
 
   @Get()
   @RequireRole('viewer')
@@ -62,7 +67,7 @@ export class AutoRepliesController {
     @CurrentCaller() caller: Caller,
     @CurrentLang() lang: Lang,
     @Param('appid') appid: string,
-    @Query() query: PageQueryDto,
+    @Query() query: ListAutoRepliesDto,
   ): Promise<AutoReplyPageDto> {
     const { items, nextCursor } = await this.replies.list(caller, appid, query);
     return { items: items.map((item) => toAutoReplyDto(item, lang)), nextCursor };
@@ -92,19 +97,22 @@ export class AutoRepliesController {
   @HttpCode(200)
   @RequireRole('viewer')
   @ApiOperation({
-    summary: '试一段文字 / Try a text',
+    summary: '试一试 / Try a text, another message or a follow',
     description:
-      '哪条规则会回复、会回复什么；不发送，不计数。 Which rule would answer, and what. Nothing is sent or counted.',
+      '此时或某时，哪条规则会回复、会回复什么；不发送，不计数。 Which rule would answer now or at another time, and what. Nothing is sent or counted.',
   })
-  @ApiOkResponse({ type: TriedTextDto })
+  @ApiOkResponse({ type: TriedAutoReplyDto })
   @ApiProblems('not_found', 'validation_failed')
   async try(
     @CurrentCaller() caller: Caller,
     @CurrentLang() lang: Lang,
     @Param('appid') appid: string,
-    @Body() body: TryTextDto,
-  ): Promise<TriedTextDto> {
-    return toTriedTextDto(await this.replies.try(caller, appid, body), lang);
+    @Body() body: TryAutoReplyDto,
+  ): Promise<TriedAutoReplyDto> {
+    return toTriedAutoReplyDto(
+      await this.replies.try(caller, appid, toTried(body, this.clock.now())),
+      lang,
+    );
   }
 
   @Get(':id')

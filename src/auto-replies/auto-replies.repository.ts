@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, LessThanOrEqual } from 'typeorm';
+import { In, LessThanOrEqual, Raw } from 'typeorm';
 
 import type { Position } from '../common/paging.js';
 import { Database, toSqlTime, type Tx } from '../database/database.js';
@@ -11,6 +11,14 @@ import {
   AutoReplyRevision,
   AutoReplyStat,
 } from './auto-reply.entity.js';
+import type { Trigger } from './matching.js';
+
+export interface RuleFilter {
+  /** A part of the name or of a keyword. */
+  q?: string;
+  trigger?: Trigger['type'];
+  enabled?: boolean;
+}
 
 @Injectable()
 export class AutoRepliesRepository {
@@ -39,8 +47,23 @@ export class AutoRepliesRepository {
   }
 
   /** The newest first; one more than `limit`, to tell whether another page follows. */
-  findPage(appid: string, limit: number, after: Position | null): Promise<AutoReply[]> {
-    const query = this.db.read.createQueryBuilder(AutoReply, 'rule').where({ appid });
+  findPage(
+    appid: string,
+    { q, trigger, enabled }: RuleFilter,
+    limit: number,
+    after: Position | null,
+  ): Promise<AutoReply[]> {
+    const query = this.db.read.createQueryBuilder(AutoReply, 'rule').where({
+      appid,
+      ...(enabled !== undefined && { enabled }),
+    });
+    // The column begins with the type: see `toTrigger`.
+    if (trigger) query.andWhere('rule.trigger LIKE :trigger', { trigger: `{"type":"${trigger}"%` });
+    if (q !== undefined)
+      query.andWhere(
+        `(LOWER(rule.name) LIKE LOWER(:q) ESCAPE '!' OR LOWER(rule.trigger) LIKE LOWER(:json) ESCAPE '!')`,
+        { q: contains(q), json: contains(JSON.stringify(q).slice(1, -1)) },
+      );
     return newestFirst(query, limit, after, { time: 'createdAt', id: 'id' });
   }
 
@@ -55,6 +78,19 @@ export class AutoRepliesRepository {
 
   count(tx: Tx, appid: string): Promise<number> {
     return tx.countBy(AutoReply, { appid });
+  }
+
+  /** Some of those whose replies carry a medium. */
+  findWithMedium(tx: Tx, appid: string, mediaId: string, limit: number): Promise<AutoReply[]> {
+    return tx.find(AutoReply, {
+      where: {
+        appid,
+        replies: Raw((column) => `${column} LIKE :part`, {
+          part: contains(JSON.stringify(mediaId)),
+        }),
+      },
+      take: limit,
+    });
   }
 
   async insert(tx: Tx, rule: AutoReply): Promise<void> {
@@ -189,4 +225,8 @@ export class AutoRepliesRepository {
     if (openids.length > 0) await tx.delete(AutoReplyPerson, { ...where, openid: In(openids) });
     return rows.length;
   }
+}
+
+function contains(words: string): string {
+  return `%${words.replaceAll(/[!%_]/g, '!$&')}%`;
 }

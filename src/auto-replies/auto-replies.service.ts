@@ -1,10 +1,8 @@
-import { MAX_CUSTOMER_SERVICE_TEXT_BYTES } from '@app/wechat';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuidV7 } from 'uuid';
 
 import { AuditService } from '../access/audit.service.js';
 import type { Caller } from '../access/roles.js';
-import type { Account } from '../accounts/account.entity.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { AppError, type FieldError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
@@ -12,14 +10,16 @@ import { fromCursor, type Page, toPage } from '../common/paging.js';
 import { AccountData } from '../database/account-data.js';
 import { Database, type Tx } from '../database/database.js';
 import type { AnyMessageDto } from '../messages/kinds/customer-service-message.dto.js';
+import { fillIn, variablesOf } from '../messages/kinds/fill-in.js';
 import { passiveReply } from '../messages/kinds/passive-reply.js';
 import { ReplyMessages } from '../messages/kinds/reply-messages.js';
-import { AutoRepliesRepository } from './auto-replies.repository.js';
+import { WorkQueue } from '../queue/work-queue.js';
+import { AutoRepliesRepository, type RuleFilter } from './auto-replies.repository.js';
 import type { AutoReply, AutoReplyStat, FrequencyCap, ReplyMode } from './auto-reply.entity.js';
-import { type Conflict, conflictsOf } from './conflicts.js';
-import { fillIn, variablesOf } from './fill-in.js';
+import { type Conflict, conflictsOf, hiddenBy } from './conflicts.js';
 import { foldText } from './fold-text.js';
-import type { DailySpan, Trigger } from './matching.js';
+import type { DailySpan } from './hours.js';
+import type { Occasion, RuleMatcher, Trigger } from './matching.js';
 import { ReplyMedia } from './reply-media.js';
 import { planOf } from './reply-plan.js';
 import { countOnce } from './responder.js';
@@ -27,6 +27,13 @@ import { RuleBook } from './rule-book.js';
 
 const MAX_RULES = 10_000;
 const PAGE = 1_000;
+/** Who was answered by a rule that is gone. */
+const FORGET = 'forget-auto-reply-people';
+
+interface ForgetWork {
+  ruleId: string;
+}
+
 const NOBODY = { openid: '', to: '', from: '', createTime: 0 };
 
 /** What a client wants a rule to be. */
@@ -52,8 +59,16 @@ export interface SavedRule {
   conflicts: Conflict[];
 }
 
-/** What a text would be answered with. */
-export interface TriedText {
+/** Something that is only tried. */
+export interface Tried {
+  occasion: Occasion;
+  /** Whose cap is looked at. */
+  openid?: string;
+  at: Date;
+}
+
+/** What it would be answered with. */
+export interface TriedOccasion {
   matched: SavedRule | null;
   replies: AnyMessageDto[];
   /** The first of them stands inside the response. */
@@ -73,12 +88,14 @@ export class AutoRepliesService implements OnModuleInit {
     private readonly messages: ReplyMessages,
     private readonly accounts: AccountsService,
     private readonly audit: AuditService,
+    private readonly work: WorkQueue,
     private readonly accountData: AccountData,
     private readonly clock: Clock,
   ) {}
 
   onModuleInit(): void {
     const { rules } = this;
+    this.work.register<ForgetWork>(FORGET, ({ ruleId }) => this.#forgetPeople(ruleId));
     this.accountData.register({
       table: 'auto_reply_person',
       isHistory: true,
@@ -103,17 +120,20 @@ export class AutoRepliesService implements OnModuleInit {
   async list(
     caller: Caller,
     appid: string,
-    { limit, cursor }: { limit: number; cursor?: string },
+    query: RuleFilter & { limit: number; cursor?: string },
   ): Promise<Page<SavedRule>> {
     await this.accounts.get(caller, appid);
-    const rows = await this.rules.findPage(appid, limit, cursor ? fromCursor(cursor) : null);
+    const { limit, cursor, ...filter } = query;
+    const after = cursor ? fromCursor(cursor) : null;
+    const rows = await this.rules.findPage(appid, filter, limit, after);
     const { items, nextCursor } = toPage(
       rows,
       limit,
       ({ createdAt, id }) => ({ at: createdAt, id }),
       (row) => row,
     );
-    return { items: await this.#show(appid, items), nextCursor };
+    const { matcher } = await this.book.refresh(appid);
+    return { items: await this.#show(matcher, items), nextCursor };
   }
 
   /** @throws AppError `not_found`, for another account's too */
@@ -167,22 +187,22 @@ export class AutoRepliesService implements OnModuleInit {
   async delete(caller: Caller, appid: string, id: string): Promise<void> {
     await this.accounts.get(caller, appid);
     const rule = await this.#find(appid, id);
-    await this.#change(caller, rule, 'auto_reply.deleted', (tx) => this.rules.remove(tx, id));
-    const page = (): Promise<number> =>
-      this.db.write((tx) => this.rules.removePeople(tx, id, PAGE));
-    while ((await page()) === PAGE);
+    await this.#change(caller, rule, 'auto_reply.deleted', async (tx) => {
+      await this.rules.remove(tx, id);
+      const payload: ForgetWork = { ruleId: id };
+      await this.work.add(tx, { kind: FORGET, key: id, appid, payload });
+    });
   }
 
-  /** What a text would be answered with now. Nothing is sent. @throws AppError `not_found` */
+  /** What something would be answered with. Nothing is sent. @throws AppError `not_found` */
   async try(
     caller: Caller,
     appid: string,
-    { text, openid }: { text: string; openid?: string },
-  ): Promise<TriedText> {
+    { occasion, openid, at }: Tried,
+  ): Promise<TriedOccasion> {
     const account = await this.accounts.get(caller, appid);
     const { matcher, media } = await this.book.refresh(appid);
-    const at = this.clock.now();
-    const match = matcher.match({ type: 'message', messageType: 'text', text }, at);
+    const match = matcher.match(occasion, at);
     if (!match) return { matched: null, replies: [], isPassive: false, isCapped: false };
     const { rule, keyword } = match;
     const person = openid === undefined ? null : await this.rules.findPerson(rule.id, openid);
@@ -222,15 +242,19 @@ export class AutoRepliesService implements OnModuleInit {
   async #check(caller: Caller, appid: string, wanted: WantedRule): Promise<AnyMessageDto[]> {
     const account = await this.accounts.get(caller, appid);
     if (account.accountType !== 'official_account') throw new AppError('official_account_only');
-    const { messages, errors } = await this.messages.read(account, wanted.replies, 'replies');
-    const wrong = [
-      ...scheduleErrors(wanted),
-      ...keywordErrors(wanted.trigger),
-      ...errors,
-      ...lengthErrors(account, wanted.trigger, messages),
-    ];
+    const { trigger } = wanted;
+    const keywords = trigger.type === 'keyword' ? trigger.keywords.map(({ text }) => text) : [];
+    const where = { field: 'replies', keywords };
+    const { messages, errors } = await this.messages.read(account, wanted.replies, where);
+    const wrong = [...scheduleErrors(wanted), ...keywordErrors(trigger), ...errors];
     if (wrong.length > 0) throw new AppError('validation_failed', wrong);
     return messages;
+  }
+
+  async #forgetPeople(ruleId: string): Promise<void> {
+    const page = (): Promise<number> =>
+      this.db.write((tx) => this.rules.removePeople(tx, ruleId, PAGE));
+    while ((await page()) === PAGE);
   }
 
   async #find(appid: string, id: string): Promise<AutoReply> {
@@ -239,13 +263,15 @@ export class AutoRepliesService implements OnModuleInit {
     return rule;
   }
 
+  /** With the rules that it keeps from answering: too much to look for in a list. */
   async #showOne(rule: AutoReply): Promise<SavedRule> {
-    const [shown] = await this.#show(rule.appid, [rule]);
-    return shown ?? { rule, stat: null, conflicts: [] };
+    const { matcher } = await this.book.refresh(rule.appid);
+    const [shown] = await this.#show(matcher, [rule]);
+    const { stat = null, conflicts = [] } = shown ?? {};
+    return { rule, stat, conflicts: [...conflicts, ...hiddenBy(rule, matcher)] };
   }
 
-  async #show(appid: string, rules: readonly AutoReply[]): Promise<SavedRule[]> {
-    const { matcher } = await this.book.refresh(appid);
+  async #show(matcher: RuleMatcher<AutoReply>, rules: readonly AutoReply[]): Promise<SavedRule[]> {
     const stats = await this.rules.findStats(rules.map(({ id }) => id));
     const now = this.clock.now();
     return rules.map((rule) => ({
@@ -293,33 +319,4 @@ function keywordErrors(trigger: Trigger): FieldError[] {
         ]
       : [],
   );
-}
-
-/** With the longest that its variables may become. */
-function lengthErrors(
-  { nickname }: Account,
-  trigger: Trigger,
-  messages: readonly AnyMessageDto[],
-): FieldError[] {
-  const keywords = trigger.type === 'keyword' ? trigger.keywords.map(({ text }) => text) : [];
-  const bytes = (text: string): number => Buffer.byteLength(text);
-  const [longest = ''] = keywords.toSorted((one, other) => bytes(other) - bytes(one));
-  return messages.flatMap((message, place) => {
-    const filled = fillIn(message, variablesOf(nickname, longest, new Date(0)));
-    const isTooLong =
-      filled.type === 'text' && bytes(filled.text) > MAX_CUSTOMER_SERVICE_TEXT_BYTES;
-    // One that is too long without its variables has been told of.
-    if (!isTooLong || message.type !== 'text') return [];
-    if (bytes(message.text) > MAX_CUSTOMER_SERVICE_TEXT_BYTES) return [];
-    return [
-      {
-        field: `replies.${place}.text`,
-        code: 'text_too_long',
-        detail: {
-          zh: `代入变量后超过 ${MAX_CUSTOMER_SERVICE_TEXT_BYTES} 字节，请缩短。`,
-          en: `With its variables filled in it has more than ${MAX_CUSTOMER_SERVICE_TEXT_BYTES} bytes. Shorten it.`,
-        },
-      },
-    ];
-  });
 }

@@ -18,6 +18,8 @@ import {
   ValidateNested,
 } from 'class-validator';
 
+import { PageQueryDto } from '../common/paging.js';
+import { QueryBoolean } from '../common/query-boolean.js';
 import { BodyTime } from '../common/query-time.js';
 import { inLang, type Lang } from '../common/text.js';
 import {
@@ -25,9 +27,10 @@ import {
   MESSAGE_DTOS,
 } from '../messages/kinds/customer-service-message.dto.js';
 import { REPLY_MODES, type ReplyMode } from './auto-reply.entity.js';
-import type { SavedRule, TriedText } from './auto-replies.service.js';
+import type { SavedRule, Tried, TriedOccasion } from './auto-replies.service.js';
 import type { Conflict } from './conflicts.js';
-import { type DailySpan, KEYWORD_MATCHES, type KeywordMatch, type Trigger } from './matching.js';
+import type { DailySpan } from './hours.js';
+import { KEYWORD_MATCHES, type KeywordMatch, type Trigger } from './matching.js';
 
 const MAX_KEYWORDS = 10;
 const MAX_REPLIES = 5;
@@ -35,6 +38,7 @@ const MAX_PRIORITY = 1_000_000;
 const MAX_TEXT = 2_048;
 const MONTH_SECONDS = 31 * 86_400;
 const TIME_OF_DAY = /^(?:[01]\d|2[0-3]):[0-5]\d$/;
+const TIME_MESSAGE = '$property must be a time of day such as 09:00';
 const TRIGGERS = ['keyword', 'follow', 'message'] as const;
 /** WeChat's words. */
 const MESSAGE_TYPES = [
@@ -100,7 +104,7 @@ export class TriggerDto {
 
 export class DailySpanDto implements DailySpan {
   @ApiProperty({ pattern: TIME_OF_DAY.source, example: '22:00' })
-  @Matches(TIME_OF_DAY)
+  @Matches(TIME_OF_DAY, { message: TIME_MESSAGE })
   from: string;
 
   @ApiProperty({
@@ -108,7 +112,7 @@ export class DailySpanDto implements DailySpan {
     description: '不含；早于 from 表示次日 / Not included; earlier than `from`, the next day',
     example: '08:00',
   })
-  @Matches(TIME_OF_DAY)
+  @Matches(TIME_OF_DAY, { message: TIME_MESSAGE })
   to: string;
 }
 
@@ -298,7 +302,7 @@ class AutoReplyStatsDto {
 
 class ConflictDto {
   @ApiProperty({
-    enum: ['same_keyword', 'never_matches', 'too_many_for_window'],
+    enum: ['same_keyword', 'never_matches', 'hides_rule', 'too_many_for_window'],
     example: 'same_keyword',
   })
   code: Conflict['code'];
@@ -312,7 +316,8 @@ class ConflictDto {
   @ApiProperty({
     type: String,
     nullable: true,
-    description: '与之冲突的规则 / The other rule',
+    description:
+      '与之冲突的规则，最多列出五条；为空表示与其他规则无关 / The other rule, of which five are named at the most; null where it is about this one alone',
     example: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a002',
   })
   ruleId: string | null;
@@ -361,7 +366,7 @@ export class AutoReplyDto {
   @ApiProperty({
     type: [ConflictDto],
     description:
-      '可能并非本意之处，不影响保存 / What is probably not meant; it is saved all the same',
+      '可能并非本意之处，不影响保存；hides_rule 只在单条查看与保存时给出 / What is probably not meant; it is saved all the same. `hides_rule` is told of single rules only, not in lists',
   })
   conflicts: ConflictDto[];
 
@@ -380,10 +385,51 @@ export class AutoReplyPageDto {
   nextCursor: string | null;
 }
 
-export class TryTextDto {
-  @ApiProperty({ description: '用户会发来的文字 / What a person would write', example: '有优惠吗' })
+export class ListAutoRepliesDto extends PageQueryDto {
+  @ApiPropertyOptional({ description: '名称或关键词的一部分 / A part of the name or of a keyword' })
+  @IsOptional()
+  @Length(1, 64)
+  q?: string;
+
+  @ApiPropertyOptional({ enum: TRIGGERS })
+  @IsOptional()
+  @IsIn(TRIGGERS)
+  trigger?: Trigger['type'];
+
+  @ApiPropertyOptional({ type: Boolean })
+  @IsOptional()
+  @QueryBoolean()
+  enabled?: boolean;
+}
+
+const OCCASIONS = ['message', 'follow'] as const;
+
+export class TryAutoReplyDto {
+  @ApiPropertyOptional({
+    enum: OCCASIONS,
+    default: 'message',
+    description: '收到消息，或被关注 / A message, or that somebody follows',
+    example: 'message',
+  })
+  @IsOptional()
+  @IsIn(OCCASIONS)
+  occasion?: (typeof OCCASIONS)[number];
+
+  @ApiPropertyOptional({ enum: MESSAGE_TYPES, default: 'text', example: 'text' })
+  @IsOptional()
+  @IsIn(MESSAGE_TYPES)
+  messageType?: string;
+
+  @ApiPropertyOptional({
+    description: '用户会发来的文字，文字消息必填 / What a person would write; needed for a text',
+    example: '有优惠吗',
+  })
+  @ValidateIf(isOfText)
   @Length(1, MAX_TEXT)
-  text: string;
+  text?: string;
+
+  @BodyTime('假定的时间，不填为现在 / As if it were then; left out, now')
+  at?: Date | null;
 
   @ApiPropertyOptional({
     description: '计入此人的频次上限 / Whose cap is looked at',
@@ -394,7 +440,23 @@ export class TryTextDto {
   openid?: string;
 }
 
-export class TriedTextDto {
+function isOfText({ occasion = 'message', messageType = 'text', text }: TryAutoReplyDto): boolean {
+  return text !== undefined || (occasion === 'message' && messageType === 'text');
+}
+
+export function toTried(body: TryAutoReplyDto, now: Date): Tried {
+  const { occasion = 'message', messageType = 'text', text, at, openid } = body;
+  return {
+    occasion:
+      occasion === 'follow'
+        ? { type: 'follow' }
+        : { type: 'message', messageType, text: messageType === 'text' ? (text ?? '') : null },
+    at: at ?? now,
+    ...(openid !== undefined && { openid }),
+  };
+}
+
+export class TriedAutoReplyDto {
   @ApiProperty({ type: AutoReplyDto, nullable: true })
   matched: AutoReplyDto | null;
 
@@ -446,7 +508,7 @@ export function toAutoReplyDto({ rule, stat, conflicts }: SavedRule, lang: Lang)
   };
 }
 
-export function toTriedTextDto(tried: TriedText, lang: Lang): TriedTextDto {
+export function toTriedAutoReplyDto(tried: TriedOccasion, lang: Lang): TriedAutoReplyDto {
   const { matched, replies, isPassive, isCapped } = tried;
   return {
     matched: matched && toAutoReplyDto(matched, lang),

@@ -1,7 +1,8 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 import type { AnyMessageDto } from '../messages/kinds/customer-service-message.dto.js';
-import type { DailySpan, MatchableRule, Trigger } from './matching.js';
+import type { DailySpan } from './hours.js';
+import type { MatchableRule, Trigger } from './matching.js';
 
 export const REPLY_MODES = ['all', 'random_one'] as const;
 export type ReplyMode = (typeof REPLY_MODES)[number];

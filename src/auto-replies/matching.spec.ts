@@ -299,14 +299,22 @@ describe('of several rules', () => {
     expect(answerOf(list.toReversed(), occasion, moment)).toBe(winner);
   });
 
-  it('tells all that a text could lead to, the first to answer first', () => {
+  it('tells which keywords win over one, and which are the same', () => {
+    const asked = rule('asked', { contains: ['优惠券'], priority: 1 });
     const matcher = new RuleMatcher([
-      rule('a', { contains: ['优惠'] }),
-      rule('b', { exact: ['优惠券'] }),
-      rule('c', { contains: ['券'], priority: 1, enabled: false }),
-      rule('d', { contains: ['别的'] }),
+      rule('a', { contains: ['优惠'], priority: 2 }),
+      rule('b', { exact: ['优惠券'], priority: 2 }),
+      rule('c', { contains: ['券'], priority: 2, enabled: false }),
+      rule('d', { contains: ['别的'], priority: 2 }),
+      rule('e', { contains: ['券'] }),
+      asked,
     ]);
-    expect(matcher.findAll('优惠券').map((found) => found.rule.id)).toEqual(['c', 'b', 'a']);
+    const [entry] = matcher.keywordsOf(asked);
+    if (!entry) throw new Error('It has a keyword.');
+    const names = (entries: Iterable<typeof entry>): string[] =>
+      [...entries].map((found) => found.rule.id);
+    expect(names(matcher.ahead(entry)).toSorted()).toEqual(['a', 'b']);
+    expect(names(matcher.same(entry))).toEqual(['b', 'asked']);
   });
 });
 

@@ -1,5 +1,6 @@
-import { minuteOf, shanghaiClock } from '../accounts/quota/shanghai-time.js';
+import { shanghaiClock } from '../accounts/quota/shanghai-time.js';
 import { foldText } from './fold-text.js';
+import { type Hours, isOpen } from './hours.js';
 import { KeywordSearch } from './keyword-search.js';
 
 export const KEYWORD_MATCHES = ['exact', 'contains'] as const;
@@ -17,25 +18,13 @@ export type Trigger =
   /** Any message that no keyword rule answers; of these types of WeChat's only, where some are named. */
   | { type: 'message'; messageTypes?: string[] };
 
-/** A stretch of every day by the clock in Shanghai: from `HH:mm`, included, to `HH:mm`, not included; over midnight too. */
-export interface DailySpan {
-  from: string;
-  to: string;
-}
-
 /** What of a rule decides whether it answers. */
-export interface MatchableRule {
+export interface MatchableRule extends Hours {
   id: string;
   trigger: Trigger;
   /** The larger ones are asked first. */
   priority: number;
   enabled: boolean;
-  activeFrom: Date | null;
-  /** Not included. */
-  activeTo: Date | null;
-  dailyWindow: DailySpan | null;
-  /** When it does not answer. */
-  quietHours: DailySpan | null;
   createdAt: Date;
 }
 
@@ -52,7 +41,7 @@ export interface Match<R> {
 }
 
 /** A keyword of a rule. */
-interface Entry<R> {
+export interface Entry<R> {
   rule: R;
   keyword: Keyword;
   folded: string;
@@ -73,17 +62,21 @@ interface Entry<R> {
 export class RuleMatcher<R extends MatchableRule> {
   readonly #exact = new Map<string, Entry<R>[]>();
   readonly #contained: readonly (readonly Entry<R>[])[];
+  /** The keywords of each rule. */
+  readonly #entries = new Map<string, Entry<R>[]>();
   readonly #search: KeywordSearch;
   readonly #onFollow: readonly R[];
   readonly #onMessage: readonly R[];
 
   constructor(readonly rules: readonly R[]) {
-    const sorted = rules.toSorted(byPrecedence);
+    const sorted = rules.filter(({ enabled }) => enabled).toSorted(byPrecedence);
     this.#onFollow = sorted.filter(({ trigger }) => trigger.type === 'follow');
     this.#onMessage = sorted.filter(({ trigger }) => trigger.type === 'message');
     const contained = new Map<string, Entry<R>[]>();
-    for (const entry of entriesOf(sorted))
-      addTo(entry.keyword.match === 'exact' ? this.#exact : contained, entry);
+    for (const entry of entriesOf(sorted)) {
+      addTo(entry.keyword.match === 'exact' ? this.#exact : contained, entry.folded, entry);
+      addTo(this.#entries, entry.rule.id, entry);
+    }
     this.#contained = [...contained.values()];
     this.#search = new KeywordSearch([...contained.keys()]);
   }
@@ -91,7 +84,7 @@ export class RuleMatcher<R extends MatchableRule> {
   /** The one rule that answers at that moment; null when none does. */
   match(occasion: Occasion, at: Date): Match<R> | null {
     const { minute } = shanghaiClock(at);
-    const isActive = (rule: R): boolean => isActiveAt(rule, at, minute);
+    const isActive = (rule: R): boolean => isOpen(rule, at, minute);
     if (occasion.type === 'follow') return matchOf(this.#onFollow.find(isActive));
     const { messageType, text } = occasion;
     const byKeyword = text === null ? null : this.#matchText(foldText(text), isActive);
@@ -99,20 +92,40 @@ export class RuleMatcher<R extends MatchableRule> {
     return matchOf(this.#onMessage.find((rule) => takesType(rule, messageType) && isActive(rule)));
   }
 
-  /** The rules for the same occasion that are asked before this one, which is none for keywords. */
-  before(rule: R): R[] {
+  /** Those that are asked for the same occasion, before this one and after it; none for keywords. Of what is switched off, none. */
+  beside(rule: R): { before: R[]; after: R[] } {
     const { type } = rule.trigger;
-    if (type === 'keyword') return [];
-    const list = type === 'follow' ? this.#onFollow : this.#onMessage;
+    const list = type === 'keyword' ? [] : type === 'follow' ? this.#onFollow : this.#onMessage;
     const place = list.findIndex(({ id }) => id === rule.id);
-    return list.slice(0, Math.max(place, 0));
+    return place < 0
+      ? { before: [], after: [] }
+      : { before: list.slice(0, place), after: list.slice(place + 1) };
   }
 
-  /** Every rule with a keyword that the text is, or contains, whether it would answer or not; the first to answer first. */
-  findAll(text: string): { rule: R; keyword: Keyword }[] {
-    const found: Entry<R>[] = [];
-    this.#visit(foldText(text), (entries) => found.push(...entries));
-    return found.toSorted((one, other) => one.rank - other.rank);
+  /** The keywords of a rule that is not switched off. */
+  keywordsOf({ id }: R): readonly Entry<R>[] {
+    return this.#entries.get(id) ?? [];
+  }
+
+  /** The keywords of every rule that is not switched off, by rule. */
+  keywords(): Iterable<readonly Entry<R>[]> {
+    return this.#entries.values();
+  }
+
+  /** Those that are the same when folded, of all rules. */
+  *same({ folded }: Entry<R>): Iterable<Entry<R>> {
+    yield* this.#exact.get(folded) ?? [];
+    const [contained] = this.#lists(folded).filter(([entry]) => entry?.folded === folded);
+    yield* contained ?? [];
+  }
+
+  /** Those that win over this one wherever a text is just this keyword. */
+  *ahead({ folded, rank }: Entry<R>): Iterable<Entry<R>> {
+    for (const entries of [this.#exact.get(folded) ?? [], ...this.#lists(folded)])
+      for (const entry of entries) {
+        if (entry.rank >= rank) break;
+        yield entry;
+      }
   }
 
   #matchText(folded: string, isActive: (rule: R) => boolean): R | null {
@@ -134,23 +147,13 @@ export class RuleMatcher<R extends MatchableRule> {
     visit(this.#exact.get(folded) ?? []);
     this.#search.search(folded, (word) => visit(this.#contained[word] ?? []));
   }
-}
 
-/** Whether a moment is in the stretch. */
-export function isWithin({ from, to }: DailySpan, minute: number): boolean {
-  const [first, end] = [minuteOf(from), minuteOf(to)];
-  return first < end ? minute >= first && minute < end : minute >= first || minute < end;
-}
-
-function isActiveAt(rule: MatchableRule, at: Date, minute: number): boolean {
-  const { enabled, activeFrom, activeTo, dailyWindow, quietHours } = rule;
-  return (
-    enabled &&
-    (activeFrom === null || at >= activeFrom) &&
-    (activeTo === null || at < activeTo) &&
-    (dailyWindow === null || isWithin(dailyWindow, minute)) &&
-    (quietHours === null || !isWithin(quietHours, minute))
-  );
+  /** Of each keyword that the text contains, who has it, by rank. */
+  #lists(folded: string): (readonly Entry<R>[])[] {
+    const lists: (readonly Entry<R>[])[] = [];
+    this.#search.search(folded, (word) => lists.push(this.#contained[word] ?? []));
+    return lists;
+  }
 }
 
 function byPrecedence(one: MatchableRule, other: MatchableRule): number {
@@ -180,10 +183,10 @@ function entriesOf<R extends MatchableRule>(sorted: readonly R[]): Entry<R>[] {
   return ranked;
 }
 
-function addTo<R>(map: Map<string, Entry<R>[]>, entry: Entry<R>): void {
-  const known = map.get(entry.folded);
+function addTo<R>(map: Map<string, Entry<R>[]>, key: string, entry: Entry<R>): void {
+  const known = map.get(key);
   if (known) known.push(entry);
-  else map.set(entry.folded, [entry]);
+  else map.set(key, [entry]);
 }
 
 /**

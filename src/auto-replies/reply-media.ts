@@ -2,9 +2,11 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuidV7 } from 'uuid';
 
 import { AccountsService } from '../accounts/accounts.service.js';
+import type { FieldError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { Database, type Tx } from '../database/database.js';
 import { PassiveMedia } from '../messages/kinds/passive-media.js';
+import { MediaUsers } from '../messages/media/media-users.js';
 import { LeasedSchedule } from '../queue/leased-schedule.js';
 import type { WorkContext } from '../queue/work-handlers.js';
 import { WorkQueue } from '../queue/work-queue.js';
@@ -17,6 +19,9 @@ const RENEW_SECONDS = 600;
 const RENEW_PAGE = 200;
 /** Where WeChat takes them not, so much later: others have their turn meanwhile. */
 const RETRY_MS = 3_600_000;
+
+/** Of what answers with a medium. */
+const NAMED_USERS = 5;
 
 interface PrepareWork {
   ruleId: string;
@@ -31,12 +36,14 @@ export class ReplyMedia implements OnModuleInit {
     private readonly book: RuleBook,
     private readonly accounts: AccountsService,
     private readonly media: PassiveMedia,
+    private readonly users: MediaUsers,
     private readonly work: WorkQueue,
     private readonly schedule: LeasedSchedule,
     private readonly clock: Clock,
   ) {}
 
   onModuleInit(): void {
+    this.users.register((tx, appid, mediaId) => this.#name(tx, appid, mediaId));
     this.work.register<PrepareWork>(PREPARE, (work, context) => this.#prepare(work, context));
     this.schedule.every('renew-auto-reply-media', RENEW_SECONDS, () => this.renew());
   }
@@ -62,6 +69,15 @@ export class ReplyMedia implements OnModuleInit {
         await this.#addWork(tx, rule);
       }
     });
+  }
+
+  async #name(tx: Tx, appid: string, mediaId: string): Promise<FieldError[]> {
+    const rules = await this.rules.findWithMedium(tx, appid, mediaId, NAMED_USERS);
+    return rules.map(({ name }) => ({
+      field: 'id',
+      code: 'auto_reply',
+      detail: { zh: `自动回复“${name}”`, en: `The automatic reply ${name}` },
+    }));
   }
 
   async #addWork(tx: Tx, { id, appid }: Pick<AutoReply, 'id' | 'appid'>): Promise<void> {

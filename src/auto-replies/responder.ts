@@ -5,6 +5,7 @@ import type { Account } from '../accounts/account.entity.js';
 import { Clock } from '../common/clock.js';
 import type { Tx } from '../database/database.js';
 import type { AnyMessageDto } from '../messages/kinds/customer-service-message.dto.js';
+import { fillIn, variablesOf } from '../messages/kinds/fill-in.js';
 import { passiveReply } from '../messages/kinds/passive-reply.js';
 import { type Happening, PeopleWatchers } from '../messages/people/people-watchers.js';
 import { DeliverySender } from '../messages/sending/delivery-sender.js';
@@ -16,7 +17,6 @@ import {
 } from '../pushes/push-handlers.js';
 import { AutoRepliesRepository } from './auto-replies.repository.js';
 import type { AutoReply, AutoReplyPerson, FrequencyCap } from './auto-reply.entity.js';
-import { fillIn, variablesOf } from './fill-in.js';
 import { keywordMet } from './matching.js';
 import { noteOf, occasionOf, planOf, readNote, seedOf } from './reply-plan.js';
 import { RuleBook } from './rule-book.js';
@@ -109,7 +109,8 @@ export class Responder implements OnModuleInit {
     if (!occasion || account.accountType !== 'official_account') return null;
     const matcher = await this.book.findIn(tx, account.appid);
     const match = matcher.match(occasion, timeOf(push));
-    if (!match) return null;
+    // One that was deleted a moment ago answers nobody any more, and leaves no figures behind.
+    if (!match || !(await this.rules.find(account.appid, match.rule.id, tx))) return null;
     const messages = planOf(match.rule, seedOf(push)).map(({ message }) => message);
     return { rule: match.rule, messages: filled(messages, match.rule, account, push) };
   }

@@ -129,6 +129,14 @@ export const PROBLEMS = {
       en: 'Do what `errors` says and try again. GET /api/v1/accounts/{appid} shows what the account can do.',
     },
   },
+  media_in_use: {
+    status: 409,
+    title: { zh: '素材正在使用', en: 'The medium is in use' },
+    detail: {
+      zh: 'errors 中的自动回复或渠道码还在用它回复。请先为它们换一个素材，再删除。',
+      en: 'What `errors` names answers with it. Give those another medium first, then delete it.',
+    },
+  },
   qr_codes_not_available: {
     status: 409,
     title: { zh: '账号当前不能创建二维码', en: 'The account cannot make QR codes now' },

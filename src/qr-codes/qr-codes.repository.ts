@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In, LessThanOrEqual, MoreThan } from 'typeorm';
+import { In, LessThanOrEqual, MoreThan, Raw } from 'typeorm';
 
 import type { Position } from '../common/paging.js';
 import { Database, type Tx } from '../database/database.js';
@@ -98,6 +98,18 @@ export class QrCodesRepository {
       select: { id: true, appid: true },
       where: { renewMediaAt: LessThanOrEqual(now) },
       order: { renewMediaAt: 'ASC' },
+      take: limit,
+    });
+  }
+
+  /** Some of the active ones whose replies carry a medium. */
+  findWithMedium(tx: Tx, appid: string, mediaId: string, limit: number): Promise<QrCode[]> {
+    return tx.find(QrCode, {
+      where: {
+        appid,
+        status: 'active',
+        replies: Raw((column) => `${column} LIKE :part`, { part: `%${JSON.stringify(mediaId)}%` }),
+      },
       take: limit,
     });
   }

@@ -130,10 +130,10 @@ export class MediaController {
   @ApiOperation({
     summary: '删除素材 / Delete a medium',
     description:
-      '之后引用它的消息无法发送；已发出的不受影响。 Messages that name it can no longer be sent; those that were sent stay as they are.',
+      '自动回复或渠道码还在使用的不能删除。之后引用它的消息无法发送；已发出的不受影响。 Not one that an automatic reply or a channel code answers with. Messages that name it can no longer be sent; those that were sent stay as they are.',
   })
   @ApiNoContentResponse({ description: '已删除 / It is gone' })
-  @ApiProblems('not_found')
+  @ApiProblems('not_found', 'media_in_use')
   async delete(
     @CurrentCaller() caller: Caller,
     @Param('appid') appid: string,

@@ -4,6 +4,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccessModule } from '../../access/access.module.js';
 import { AccountsModule } from '../../accounts/accounts.module.js';
 import { MediaUploads } from './media-uploads.js';
+import { MediaUsers } from './media-users.js';
 import { MediaUploadsRepository } from './media-uploads.repository.js';
 import { MediaController } from './media.controller.js';
 import { Media, MediaPiece, MediaUpload } from './media.entity.js';
@@ -18,7 +19,7 @@ import { MediaService } from './media.service.js';
     AccountsModule,
   ],
   controllers: [MediaController],
-  providers: [MediaRepository, MediaService, MediaUploads, MediaUploadsRepository],
-  exports: [MediaService, MediaUploads],
+  providers: [MediaRepository, MediaService, MediaUploads, MediaUploadsRepository, MediaUsers],
+  exports: [MediaService, MediaUploads, MediaUsers],
 })
 export class MediaModule {}

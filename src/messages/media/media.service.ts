@@ -11,6 +11,7 @@ import { sha256Of, type UploadedFile } from '../../common/form-data.js';
 import { fromCursor, type Page, toPage } from '../../common/paging.js';
 import { AccountData } from '../../database/account-data.js';
 import { Database } from '../../database/database.js';
+import { MediaUsers } from './media-users.js';
 import { checkUsage, usualKind } from './media-usage.js';
 import type { Media } from './media.entity.js';
 import { MediaRepository } from './media.repository.js';
@@ -23,6 +24,7 @@ export class MediaService implements OnModuleInit {
   constructor(
     private readonly db: Database,
     private readonly media: MediaRepository,
+    private readonly users: MediaUsers,
     private readonly accounts: AccountsService,
     private readonly accountData: AccountData,
     private readonly clock: Clock,
@@ -106,10 +108,14 @@ export class MediaService implements OnModuleInit {
     );
   }
 
-  /** @throws AppError `not_found`, for another account's too */
+  /** @throws AppError `not_found`, for another account's too; `media_in_use` with what answers with it */
   async delete(caller: Caller, appid: string, id: string): Promise<void> {
     await this.accounts.get(caller, appid);
-    const isDeleted = await this.db.write((tx) => this.media.delete(tx, appid, id));
+    const isDeleted = await this.db.write(async (tx) => {
+      const users = await this.users.find(tx, appid, id);
+      if (users.length > 0) throw new AppError('media_in_use', users);
+      return this.media.delete(tx, appid, id);
+    });
     if (!isDeleted) throw new AppError('not_found');
   }
 }

@@ -1,10 +1,10 @@
 import { ACTIVITIES, type Activity } from '@app/wechat';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsOptional, IsString, Length, ValidateIf } from 'class-validator';
+import { IsIn, IsOptional, IsString, Length, ValidateIf } from 'class-validator';
 
 import { PageQueryDto } from '../../common/paging.js';
 import { inLang, type Lang } from '../../common/text.js';
+import { QueryBoolean } from '../../common/query-boolean.js';
 import { MESSAGE_KINDS, type MessageKindName } from '../kinds/message-kind.js';
 import type { Eligibility } from './eligibility.service.js';
 import { leftOf, type PersonProfile } from './people.service.js';
@@ -167,8 +167,7 @@ export class ListPeopleDto extends PageQueryDto {
       '只列出关注者（true）或已知未关注者（false） / Only followers, or only those who are known not to follow',
   })
   @IsOptional()
-  @Transform(({ value }: { value: unknown }) => toBoolean(value))
-  @IsBoolean()
+  @QueryBoolean()
   following?: boolean;
 }
 
@@ -283,9 +282,4 @@ export function toEligibilityDto(
     })),
     window,
   };
-}
-
-function toBoolean(value: unknown): unknown {
-  if (value === 'true') return true;
-  return value === 'false' ? false : value;
 }

@@ -7,6 +7,7 @@ import { errorFields, Logger } from '../../common/logger.js';
 import { WeighedMemory } from '../../common/weighed-memory.js';
 import type { Tx } from '../../database/database.js';
 import type { AnyMessageDto } from '../../messages/kinds/customer-service-message.dto.js';
+import { fillIn, variablesOf } from '../../messages/kinds/fill-in.js';
 import { PassiveMedia } from '../../messages/kinds/passive-media.js';
 import { passiveReply, type ReadyMedia } from '../../messages/kinds/passive-reply.js';
 import type { Happening } from '../../messages/people/people-watchers.js';
@@ -86,6 +87,7 @@ export class CodeReplies implements OnModuleInit {
     const isChanged = said !== null && +said !== +code.updatedAt;
     const rest = isChanged ? [] : said ? messages.slice(1) : messages;
     if (rest.length === 0) return said !== null;
+    const variables = variablesOf(account.nickname, null, interaction.at);
     await this.sender.queue(
       tx,
       account,
@@ -94,7 +96,7 @@ export class CodeReplies implements OnModuleInit {
         openid: interaction.openid,
         userId: null,
         templateId: null,
-        content: { messages: rest },
+        content: { messages: rest.map((message) => fillIn(message, variables)) },
         parts: rest.length,
       },
       uuidV5('qr-code-reply', id),
@@ -102,7 +104,7 @@ export class CodeReplies implements OnModuleInit {
     return true;
   }
 
-  #reply(push: AccountPush, { appid }: AnsweringAccount): string | NotedReply | null {
+  #reply(push: AccountPush, { appid, nickname }: AnsweringAccount): string | NotedReply | null {
     const scene = push.kind === 'event' ? sceneOf(push) : null;
     if (push.kind !== 'event' || scene === null) return null;
     const known = this.#known.get(appid);
@@ -113,7 +115,8 @@ export class CodeReplies implements OnModuleInit {
     if (!first) return null;
     const createTime = Math.floor(this.clock.now().getTime() / 1000);
     const head = { to: push.fromUserName, from: push.toUserName, createTime };
-    const document = passiveReply(first, head, known.media);
+    const variables = variablesOf(nickname, null, new Date(push.createTime * 1000));
+    const document = passiveReply(fillIn(first, variables), head, known.media);
     return document === null ? NOTHING : { document, by: noteOf(code) };
   }
 

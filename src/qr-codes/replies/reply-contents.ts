@@ -25,7 +25,7 @@ export class ReplyContents {
     for (const saying of SAYINGS) {
       const said = wanted[saying] ?? [];
       if (said.length === 0) continue;
-      const read = await this.messages.read(account, said, `replies.${saying}`);
+      const read = await this.messages.read(account, said, { field: `replies.${saying}` });
       replies[saying] = read.messages;
       errors.push(...read.errors);
     }

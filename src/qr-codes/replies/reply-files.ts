@@ -1,10 +1,12 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 
 import { AccountsService } from '../../accounts/accounts.service.js';
+import type { FieldError } from '../../common/app-error.js';
 import { Clock } from '../../common/clock.js';
 import { Database, type Tx } from '../../database/database.js';
 import { PassiveMedia } from '../../messages/kinds/passive-media.js';
 import { type CarriedFile, passiveMediaOf } from '../../messages/kinds/passive-reply.js';
+import { MediaUsers } from '../../messages/media/media-users.js';
 import type { WorkContext } from '../../queue/work-handlers.js';
 import { WorkQueue } from '../../queue/work-queue.js';
 import type { QrCode, QrCodeReplies } from '../qr-code.entity.js';
@@ -14,6 +16,9 @@ const UPLOAD = 'upload-qr-code-files';
 const RENEW_PAGE = 200;
 /** Where WeChat takes them not, so much later: others have their turn meanwhile. */
 const RETRY_MS = 3_600_000;
+
+/** Of what answers with a medium. */
+const NAMED_USERS = 5;
 
 interface UploadWork {
   qrCodeId: string;
@@ -26,12 +31,14 @@ export class ReplyFiles implements OnModuleInit {
     private readonly db: Database,
     private readonly codes: QrCodesRepository,
     private readonly media: PassiveMedia,
+    private readonly users: MediaUsers,
     private readonly accounts: AccountsService,
     private readonly work: WorkQueue,
     private readonly clock: Clock,
   ) {}
 
   onModuleInit(): void {
+    this.users.register((tx, appid, mediaId) => this.#name(tx, appid, mediaId));
     this.work.register<UploadWork>(UPLOAD, (work, context) => this.#upload(work, context));
   }
 
@@ -56,6 +63,15 @@ export class ReplyFiles implements OnModuleInit {
         await this.#addWork(tx, code);
       }
     });
+  }
+
+  async #name(tx: Tx, appid: string, mediaId: string): Promise<FieldError[]> {
+    const codes = await this.codes.findWithMedium(tx, appid, mediaId, NAMED_USERS);
+    return codes.map(({ name }) => ({
+      field: 'id',
+      code: 'qr_code',
+      detail: { zh: `渠道二维码“${name}”`, en: `The channel code ${name}` },
+    }));
   }
 
   async #addWork(tx: Tx, { id, appid }: Pick<QrCode, 'id' | 'appid'>): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import type { AnyMessageDto } from '../messages/kinds/customer-service-message.dto.js';
+import type { AnyMessageDto } from './customer-service-message.dto.js';
 import { fillIn, variablesOf } from './fill-in.js';
 
 const VARIABLES = variablesOf('示例花店', '优惠', new Date('2026-11-25T04:05:00Z'));
@@ -11,7 +11,7 @@ const CASES: [AnyMessageDto, object][] = [
   [{ type: 'text', text: WORDS }, { text: FILLED }],
   [
     { type: 'menu', head: WORDS, items: [{ id: '1', text: '{time}' }], tail: WORDS },
-    { head: FILLED, items: [{ id: '1', text: '{time}' }], tail: FILLED },
+    { head: FILLED, items: [{ id: '1', text: '12:05' }], tail: FILLED },
   ],
   [
     { type: 'news', title: WORDS, description: WORDS, url: 'u{time}', imageUrl: 'i' },

@@ -1,10 +1,13 @@
-import { shanghaiClock } from '../accounts/quota/shanghai-time.js';
-import type { AnyMessageDto } from '../messages/kinds/customer-service-message.dto.js';
+import { shanghaiClock } from '../../accounts/quota/shanghai-time.js';
+import type { AnyMessageDto } from './customer-service-message.dto.js';
 
 /** What replies may name as `{time}`, `{date}`, `{account}` and `{keyword}`. */
 export type Variables = Readonly<Record<'time' | 'date' | 'account' | 'keyword', string>>;
 
-/** @param at of what is answered: asked again, the reply is the same */
+/**
+ * @param keyword null where none was met
+ * @param at of what is answered: asked again, the reply is the same
+ */
 export function variablesOf(account: string, keyword: string | null, at: Date): Variables {
   const { date, time } = shanghaiClock(at);
   return { date, time, account, keyword: keyword ?? '' };
@@ -23,6 +26,7 @@ export function fillIn(message: AnyMessageDto, variables: Variables): AnyMessage
     case 'menu':
       return Object.assign({}, message, {
         head: fill(message.head),
+        items: message.items.map((item) => Object.assign({}, item, { text: fill(item.text) })),
         tail: fill(message.tail),
       });
     case 'news':
