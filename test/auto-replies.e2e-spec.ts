@@ -531,7 +531,7 @@ describe('the API', () => {
       'replies.0.type',
       'type_not_supported',
     ],
-    ['no keyword', { trigger: { type: 'keyword' } }, 'trigger.keywords', 'is_array'],
+    ['no keyword', { trigger: { type: 'keyword' } }, 'trigger.keywords', 'required'],
     [
       'eleven keywords',
       { trigger: { type: 'keyword', keywords: Array(11).fill({ text: 'x', match: 'exact' }) } },
@@ -719,6 +719,16 @@ describe('the API', () => {
     expect(await tried({ messageType: 'image', at: '2026-01-01T23:00:00+08:00' })).toBe('夜里的图');
     const missing = await app.api('POST', `/accounts/${appid}/auto-replies/test`, {});
     expect(missing).toMatchObject({ status: 422, body: { errors: [{ field: 'text' }] } });
+  });
+
+  it('says once of what is missing that it is', async () => {
+    appid = await newSender(app);
+    const { body } = await ask('POST', '', {});
+    expect(body.errors?.map(({ field, code }) => `${field} ${code}`)).toEqual([
+      'name required',
+      'trigger required',
+      'replies required',
+    ]);
   });
 
   it('names the keyword only where there is one', async () => {

@@ -62,12 +62,21 @@ class ValidationFaults extends Error {
 /** What is wrong with a field and with those inside it. @param parent stands before their names */
 export function flattenFaults(error: ValidationError, parent = ''): FieldError[] {
   const field = parent + error.property;
-  const own = Object.entries(error.constraints ?? {}).map(([code, message]) => ({
-    field,
-    code: code.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-    detail: describe(code, message),
-  }));
+  const broken = Object.entries(error.constraints ?? {});
+  // Of what is not there, every rule is broken.
+  const isMissing = error.value === undefined && broken.length > 0;
+  const own = isMissing
+    ? [{ field, ...missing(error.property) }]
+    : broken.map(([code, message]) => ({
+        field,
+        code: code.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+        detail: describe(code, message),
+      }));
   return [...own, ...(error.children ?? []).flatMap((child) => flattenFaults(child, `${field}.`))];
+}
+
+function missing(property: string): Omit<FieldError, 'field'> {
+  return { code: 'required', detail: { zh: '必填', en: `${property} is required` } };
 }
 
 function describe(code: string, message: string): Text {
