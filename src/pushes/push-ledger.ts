@@ -84,6 +84,8 @@ export interface VerifiedPush {
 export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
   /** What this process handles, by the push's id. */
   readonly #running = new Map<string, Promise<void>>();
+  /** Of these, the ones whose rows a handler's transaction has locked, or is about to. */
+  readonly #ending = new Set<string>();
   readonly #turns = pLimit(HANDLERS_AT_ONCE);
   readonly #groupedTurns = pLimit(GROUPED_AT_ONCE);
   readonly #inserts: GroupCommit<NewPush, KeptPush | null>;
@@ -334,14 +336,22 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     const handle = (): Promise<void> => this.#handle(row, read);
     const run = (request ? runInRequest(request, handle) : handle()).finally(() => {
       this.#running.delete(row.id);
+      this.#ending.delete(row.id);
       if (this.#running.size > 0) return;
       this.#stopRenewing?.();
       this.#stopRenewing = null;
     });
     this.#running.set(row.id, run);
-    this.#stopRenewing ??= this.heartbeat.hold(() =>
-      this.pushes.renew([...this.#running.keys()], this.heartbeat.leaseMs),
-    );
+    this.#stopRenewing ??= this.heartbeat.hold(() => this.#renew());
+  }
+
+  /**
+   * Leaves out what is being ended: its row is locked until the handler's transaction commits, and the renewal would wait
+   * for that with all the others' rows locked as well. Nobody else can take a locked row over, whatever its lease.
+   */
+  async #renew(): Promise<void> {
+    const ids = [...this.#running.keys()].filter((id) => !this.#ending.has(id));
+    if (ids.length > 0) await this.pushes.renew(ids, this.heartbeat.leaseMs);
   }
 
   /** Never rejects: a failure that cannot even be written down is left to the sweep. */
@@ -377,6 +387,7 @@ export class PushLedger implements OnModuleInit, BeforeApplicationShutdown {
     }
     let isFinished = false;
     const finish = async (tx: Tx): Promise<void> => {
+      this.#ending.add(row.id);
       await this.pushes.finish(tx, row, this.clock.now());
       this.db.afterCommit(tx, () => (isFinished = true));
     };

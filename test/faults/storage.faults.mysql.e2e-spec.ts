@@ -99,8 +99,8 @@ describe('the database under load', () => {
     });
     expect(verdict).toMatchObject(SPOTLESS);
     expect(slowest).toBeLessThan(4_500);
-    // The rest were refused in time, three times each. How many those are depends on which connections were open when it
-    // began, for opening one takes several of the slow round trips: 26 to 152 of 160 get through.
-    expect(verdict.acknowledged).toBeGreaterThan(0);
+    // The rest were refused in time, three times each: those that met a connection that had to be opened first, which takes
+    // several of the slow round trips.
+    expect(verdict.acknowledged).toBeGreaterThanOrEqual(0.8 * history.length);
   }, 180_000);
 });
