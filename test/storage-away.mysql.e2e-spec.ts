@@ -4,6 +4,7 @@ import { request } from 'undici';
 
 import { COMPONENT, newDatabase, startApp, type TestApp } from './app.js';
 import { FaultProxy } from './faults/fault-proxy.js';
+import { newOpenid, newSender } from './message-helpers.js';
 import { until } from './until.js';
 
 let wire: FaultProxy;
@@ -68,4 +69,19 @@ describe('while the database is away', () => {
     wire.set({ kind: 'none' });
     await until(async () => (await push()).status === 200);
   });
+
+  it('a slow one makes no message late whose account has to be looked up first', async () => {
+    app.clock.advance(1_000);
+    await app.sandbox.pushTicket();
+    await app.settled();
+    const appid = await newSender(app);
+    const person = app.sandbox.person(appid, newOpenid());
+    await app.restart();
+    wire.set({ kind: 'latency', ms: 2_000, perChunk: false });
+    const { attempts } = await person.write('你好');
+    // WeChat hangs up on what is late, and has no status then.
+    expect(attempts.map(({ status }) => status)).not.toContain(null);
+    wire.set({ kind: 'none' });
+    await until(async () => (await push()).status === 200);
+  }, 60_000);
 });

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
+import { AppError } from '../common/app-error.js';
 import { BriefMemory } from '../common/brief-memory.js';
 import { inTime } from '../common/in-time.js';
 import type { PassiveReply, PushHandler } from './push-handlers.js';
@@ -22,6 +23,8 @@ export type AccountSource = (appid: string) => Promise<HeldAccount | null>;
 /** Has in memory what an account's pushes are answered with. */
 export type Preparation = (appid: string) => Promise<unknown>;
 
+/** WeChat waits for five seconds. */
+const ANSWER_WITHIN_MS = 4_300;
 /** No push waits longer for them: what is not ready is answered without. */
 const PREPARE_MS = 300;
 
@@ -44,9 +47,18 @@ export class PushAccounts {
     this.#preparations.push(preparation);
   }
 
-  /** What was read a moment ago, without waiting; undefined when it has to be looked up. */
-  peek(appid: string): HeldAccount | null | undefined {
-    return this.#memory.peek(appid);
+  /**
+   * Has a push answered by what is known of its account. Where that has to be looked up, the push is answered within the
+   * time that WeChat waits: the look goes on and is done at its next try, and what is kept meanwhile is kept once.
+   *
+   * @param take gets null for an account that is unknown, switched off or deleted
+   * @throws AppError `storage_unavailable` when the time is up
+   */
+  answer<T>(appid: string, take: (account: HeldAccount | null) => Promise<T>): Promise<T> {
+    const known = this.#memory.peek(appid);
+    if (known !== undefined) return take(known);
+    const answer = this.#memory.find(appid).then(take);
+    return inTime(answer, ANSWER_WITHIN_MS, () => new AppError('storage_unavailable'));
   }
 
   /** @returns null for an account that is unknown, switched off or deleted */

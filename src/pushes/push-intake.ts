@@ -4,6 +4,7 @@ import {
   answerHandshake,
   type OpenedPush,
   openPush,
+  type Push,
   PushError,
   type PushQuery,
   sealReply,
@@ -14,7 +15,7 @@ import { Env } from '../../config/env.js';
 import { Clock } from '../common/clock.js';
 import { Logger } from '../common/logger.js';
 import type { RequestContext } from '../common/request-context.js';
-import { PushAccounts } from './push-accounts.js';
+import { type HeldAccount, PushAccounts } from './push-accounts.js';
 import {
   type AccountPush,
   type AnsweringAccount,
@@ -86,10 +87,17 @@ export class PushIntake {
   ): Promise<PushAnswer> {
     const opened = this.#open(body, query);
     const push = readPush(opened.fields);
-    const known = this.accounts.peek(appid);
-    const account = known === undefined ? await this.accounts.find(appid) : known;
     const about = { door: 'account', account: appid, push, request } as const;
+    return this.accounts.answer(appid, (account) => this.#take(account, opened, about));
+  }
+
+  async #take(
+    account: HeldAccount | null,
+    opened: OpenedPush,
+    about: { door: 'account'; account: string; push: Push | null; request: RequestContext },
+  ): Promise<PushAnswer> {
     if (!account) return this.keeper.drop(about);
+    const { account: appid, push } = about;
     const ofAccount = push && 'toUserName' in push ? push : null;
     // The signature does not cover the address: a push of one account must not be passed off as another's.
     if (ofAccount && account.originalId && ofAccount.toUserName !== account.originalId)

@@ -60,11 +60,14 @@ export class ReceiptIntake {
     const door = await this.doors.get(receiptKey);
     const { opened, push } = this.#noting(door, () => this.#open(door, body, query));
     const about = { door: 'receipt', account: door.appid, push, request } as const;
-    const isWanted = isReceipt(push) || (await this.accounts.find(door.appid)) !== null;
     const handler = push && this.handlers.find(push);
-    const answer = isWanted
-      ? await this.keeper.keep({ ...about, opened, handler, answer: null })
-      : this.keeper.drop(about);
+    const keep = (): Promise<PushAnswer> =>
+      this.keeper.keep({ ...about, opened, handler, answer: null });
+    const answer = await (isReceipt(push)
+      ? keep()
+      : this.accounts.answer(door.appid, async (held) =>
+          held ? keep() : this.keeper.drop(about),
+        ));
     this.notes.received(door.appid);
     return answer;
   }
