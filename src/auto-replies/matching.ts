@@ -1,8 +1,10 @@
 import { shanghaiClock } from '../accounts/quota/shanghai-time.js';
+import { groupBy } from '../common/group-by.js';
 import { foldText } from './fold-text.js';
 import { type Hours, isOpen } from './hours.js';
 import { KeywordSearch } from './keyword-search.js';
 
+/** An exact keyword goes before one that is contained. */
 export const KEYWORD_MATCHES = ['exact', 'contains'] as const;
 export type KeywordMatch = (typeof KEYWORD_MATCHES)[number];
 
@@ -62,8 +64,9 @@ export interface Entry<R> {
 export class RuleMatcher<R extends MatchableRule> {
   readonly #exact = new Map<string, Entry<R>[]>();
   readonly #contained: readonly (readonly Entry<R>[])[];
-  /** The keywords of each rule. */
-  readonly #entries = new Map<string, Entry<R>[]>();
+  readonly #entries: readonly Entry<R>[];
+  /** The keywords of each rule, once somebody wants to know. */
+  #byRule: ReadonlyMap<string, readonly Entry<R>[]> | null = null;
   readonly #search: KeywordSearch;
   readonly #onFollow: readonly R[];
   readonly #onMessage: readonly R[];
@@ -73,10 +76,9 @@ export class RuleMatcher<R extends MatchableRule> {
     this.#onFollow = sorted.filter(({ trigger }) => trigger.type === 'follow');
     this.#onMessage = sorted.filter(({ trigger }) => trigger.type === 'message');
     const contained = new Map<string, Entry<R>[]>();
-    for (const entry of entriesOf(sorted)) {
-      addTo(entry.keyword.match === 'exact' ? this.#exact : contained, entry.folded, entry);
-      addTo(this.#entries, entry.rule.id, entry);
-    }
+    this.#entries = entriesOf(sorted);
+    for (const entry of this.#entries)
+      addTo(entry.keyword.match === 'exact' ? this.#exact : contained, entry);
     this.#contained = [...contained.values()];
     this.#search = new KeywordSearch([...contained.keys()]);
   }
@@ -104,12 +106,16 @@ export class RuleMatcher<R extends MatchableRule> {
 
   /** The keywords of a rule that is not switched off. */
   keywordsOf({ id }: R): readonly Entry<R>[] {
-    return this.#entries.get(id) ?? [];
+    return this.#keywordsByRule().get(id) ?? [];
   }
 
   /** The keywords of every rule that is not switched off, by rule. */
   keywords(): Iterable<readonly Entry<R>[]> {
-    return this.#entries.values();
+    return this.#keywordsByRule().values();
+  }
+
+  #keywordsByRule(): ReadonlyMap<string, readonly Entry<R>[]> {
+    return (this.#byRule ??= groupBy(this.#entries, ({ rule }) => rule.id));
   }
 
   /** Those that are the same when folded, of all rules. */
@@ -161,32 +167,27 @@ function byPrecedence(one: MatchableRule, other: MatchableRule): number {
   return other.priority - one.priority || byAge || (one.id < other.id ? -1 : 1);
 }
 
-/** The keywords of all rules, each with its rank. A keyword that folds to nothing is none. */
+/** The keywords of all rules, by rank. A keyword that folds to nothing is none. @param sorted by precedence */
 function entriesOf<R extends MatchableRule>(sorted: readonly R[]): Entry<R>[] {
-  const entries = sorted.flatMap((rule) =>
-    rule.trigger.type === 'keyword'
-      ? rule.trigger.keywords.map((keyword) => ({
-          ...{ rule, keyword, folded: foldText(keyword.text) },
-          rank: 0,
-        }))
-      : [],
-  );
-  // The sort keeps the order of age that the rules have.
-  const ranked = entries
-    .filter(({ folded }) => folded !== '')
-    .toSorted(
-      (one, other) =>
-        other.rule.priority - one.rule.priority ||
-        Number(one.keyword.match === 'contains') - Number(other.keyword.match === 'contains'),
-    );
-  ranked.forEach((entry, rank) => (entry.rank = rank));
-  return ranked;
+  const entries: Entry<R>[] = [];
+  for (const alike of groupBy(sorted, ({ priority }) => priority).values())
+    for (const match of KEYWORD_MATCHES)
+      for (const rule of alike) {
+        const { trigger } = rule;
+        if (trigger.type !== 'keyword') continue;
+        for (const keyword of trigger.keywords) {
+          if (keyword.match !== match) continue;
+          const folded = foldText(keyword.text);
+          if (folded !== '') entries.push({ rule, keyword, folded, rank: entries.length });
+        }
+      }
+  return entries;
 }
 
-function addTo<R>(map: Map<string, Entry<R>[]>, key: string, entry: Entry<R>): void {
-  const known = map.get(key);
+function addTo<R>(map: Map<string, Entry<R>[]>, entry: Entry<R>): void {
+  const known = map.get(entry.folded);
   if (known) known.push(entry);
-  else map.set(key, [entry]);
+  else map.set(entry.folded, [entry]);
 }
 
 /**
