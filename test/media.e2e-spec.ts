@@ -196,7 +196,7 @@ describe('POST /accounts/{appid}/media', () => {
     ['an empty file', { bytes: Buffer.alloc(0), name: 'a.png' }, 'media_empty'],
     ['a picture as a voice', { bytes: fileOf(HEADS.png), kind: 'voice' }, 'media_format'],
     ['a voice as a picture', { bytes: fileOf(HEADS.mp3), kind: 'image' }, 'media_format'],
-    ['no file', {}, 'is_instance'],
+    ['no file', {}, 'required'],
     ['a text in place of the file', { more: { file: 'x' } }, 'is_instance'],
     ['another kind', { bytes: fileOf(HEADS.png), kind: 'poster' }, 'is_in'],
     ['an unknown field', { bytes: fileOf(HEADS.png), more: { a: '1' } }, 'whitelist_validation'],
