@@ -215,6 +215,64 @@ describe('a temporary code', () => {
     expect(await getCode(service, id)).toMatchObject({ status: 'ended', endedAt: endsAt });
   });
 
+  it.each<[string, (endsAt: number) => object]>([
+    ['removed', () => ({})],
+    ['moved', (endsAt) => ({ endsAt: new Date(endsAt + 30 * DAY_MS).toISOString() })],
+  ])('is made anew before its picture runs out once its end is %s', async (_case, later) => {
+    const end = app.clock.now().getTime() + 10 * DAY_MS;
+    const endsAt = new Date(end).toISOString();
+    const code = await newCode(service, { permanent: false, endsAt });
+    expect(code.expiresAt).toBe(endsAt);
+    const settings = { name: code.name, channel: code.channel, ...later(end) };
+    await call('PUT', `${service}/qr-codes/${code.id}`, settings);
+    await app.app.get(QrCodeUpkeep).keepUp();
+    expect((await getCode(service, code.id)).contentUrl).toBe(code.contentUrl);
+    app.clock.advance(7.1 * DAY_MS);
+    await app.sandbox.pushTicket();
+    await app.settled();
+    await app.app.get(QrCodeUpkeep).keepUp();
+    const renewed = await getCode(service, code.id);
+    expect(renewed.contentUrl).not.toBe(code.contentUrl);
+    expect(new Date(renewed.expiresAt ?? 0).getTime()).toBeGreaterThan(end);
+  });
+
+  it('is made anew at once when its end is moved shortly before its picture runs out', async () => {
+    const endsAt = new Date(app.clock.now().getTime() + 3_600_000).toISOString();
+    const code = await newCode(service, { permanent: false, endsAt });
+    await call('PUT', `${service}/qr-codes/${code.id}`, { name: 'n', channel: 'c' });
+    await app.app.get(QrCodeUpkeep).keepUp();
+    expect((await getCode(service, code.id)).contentUrl).not.toBe(code.contentUrl);
+  });
+
+  it('is not made anew once it ends before its picture does', async () => {
+    const code = await newCode(service, { permanent: false, expiresInDays: 2 });
+    const endsAt = new Date(app.clock.now().getTime() + 1.9 * DAY_MS).toISOString();
+    const settings = { name: 'n', channel: 'c', endsAt };
+    await call('PUT', `${service}/qr-codes/${code.id}`, settings);
+    app.clock.advance(1.8 * DAY_MS);
+    await app.sandbox.pushTicket();
+    await app.settled();
+    await app.app.get(QrCodeUpkeep).keepUp();
+    expect((await getCode(service, code.id)).contentUrl).toBe(code.contentUrl);
+  });
+
+  it('whose end is removed while it is made anew is made anew again later', async () => {
+    const appid = await newSender(app);
+    const endsAt = new Date(app.clock.now().getTime() + 3 * DAY_MS).toISOString();
+    const code = await newCode(appid, { permanent: false, expiresInDays: 2, endsAt });
+    app.clock.advance(1.6 * DAY_MS);
+    await app.sandbox.pushTicket();
+    await app.settled();
+    const asked = app.sandbox.callsTo(CREATE);
+    app.sandbox.faults.add({ path: CREATE, appid, kind: 'delay', delayMs: 1_000 });
+    const renewing = app.app.get(QrCodeUpkeep).keepUp();
+    await until(() => app.sandbox.callsTo(CREATE) > asked);
+    await call('PUT', `${appid}/qr-codes/${code.id}`, { name: 'n', channel: 'c' });
+    await renewing;
+    const row = await app.app.get(Database).read.findOneByOrFail(QrCode, { id: code.id });
+    expect(row.renewAt?.getTime()).toBeLessThan(row.expiresAt?.getTime() ?? 0);
+  });
+
   it('is tried again an hour later where WeChat does not make it', async () => {
     const code = await newCode(service, { permanent: false, expiresInDays: 1 });
     app.clock.advance(0.8 * DAY_MS);

@@ -98,9 +98,8 @@ export class QrCodeMaker {
     if (expiresInSeconds === null) return { ...made, expiresAt: null, renewAt: null };
     const lifeMs = expiresInSeconds * 1000;
     const expiresAt = new Date(askedAt + lifeMs);
-    const isLast = wanted.endsAt !== null && expiresAt >= wanted.endsAt;
-    const renewAt = new Date(expiresAt.getTime() - Math.min(RENEW_BEFORE_MS, lifeMs / 4));
-    return { ...made, expiresAt, renewAt: isLast ? null : renewAt };
+    const renewAt = renewalOf(expiresAt, wanted.endsAt, lifeMs, new Date(askedAt));
+    return { ...made, expiresAt, renewAt };
   }
 
   /** No longer than the code itself is to live, in whole seconds. */
@@ -126,6 +125,23 @@ export class QrCodeMaker {
       await this.codes.addPermanent(tx, appid, 1);
     });
   }
+}
+
+/**
+ * When the next picture is to be asked for: well before this one stops working, and at once where that is past.
+ *
+ * @param lifeMs of this picture, as far as it is known; less of it is left than that
+ * @returns null where the code has ended by the time that the picture does
+ */
+export function renewalOf(
+  expiresAt: Date,
+  endsAt: Date | null,
+  lifeMs: number,
+  now: Date,
+): Date | null {
+  if (endsAt !== null && endsAt <= expiresAt) return null;
+  const wanted = expiresAt.getTime() - Math.min(RENEW_BEFORE_MS, lifeMs / 4);
+  return new Date(Math.max(wanted, now.getTime()));
 }
 
 /** Opaque, unguessable, and made of what WeChat takes anywhere. */

@@ -5,7 +5,7 @@ import { Clock } from '../common/clock.js';
 import { errorFields, Logger } from '../common/logger.js';
 import { Database } from '../database/database.js';
 import { LeasedSchedule } from '../queue/leased-schedule.js';
-import { QrCodeMaker } from './qr-code-maker.js';
+import { QrCodeMaker, renewalOf } from './qr-code-maker.js';
 import type { QrCode } from './qr-code.entity.js';
 import { QrCodesRepository } from './qr-codes.repository.js';
 import { QrCodesService } from './qr-codes.service.js';
@@ -57,7 +57,8 @@ export class QrCodeUpkeep implements OnModuleInit {
     });
     await this.db.write(async (tx) => {
       const row = await this.codes.findForUpdate(tx, code.appid, code.id);
-      if (row?.status === 'active') await this.codes.update(tx, code.id, values);
+      if (row?.status !== 'active') return;
+      await this.codes.update(tx, code.id, { ...values, ...this.#lookAgain(row, values) });
     });
   }
 
@@ -67,5 +68,12 @@ export class QrCodeUpkeep implements OnModuleInit {
     await this.maker.checkAvailable(account);
     const { contentUrl, ticket, expiresAt, renewAt } = await this.maker.make(account, code);
     return { contentUrl, ticket, expiresAt, renewAt };
+  }
+
+  /** While WeChat was asked, the end of the code may have been moved. */
+  #lookAgain({ endsAt }: QrCode, { expiresAt }: Partial<QrCode>): Partial<QrCode> {
+    if (!expiresAt) return {};
+    const now = this.clock.now();
+    return { renewAt: renewalOf(expiresAt, endsAt, expiresAt.getTime() - now.getTime(), now) };
   }
 }

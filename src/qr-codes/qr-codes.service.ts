@@ -10,7 +10,7 @@ import { Clock } from '../common/clock.js';
 import { fromCursor, type Page, toPage } from '../common/paging.js';
 import { AccountData } from '../database/account-data.js';
 import { Database, type Tx } from '../database/database.js';
-import { newScene, QrCodeMaker } from './qr-code-maker.js';
+import { newScene, QrCodeMaker, renewalOf } from './qr-code-maker.js';
 import { QrCodeTags } from './qr-code-tags.js';
 import type { QrCode } from './qr-code.entity.js';
 import { type QrCodeFilter, QrCodesRepository } from './qr-codes.repository.js';
@@ -19,6 +19,7 @@ import { ReplyFiles } from './replies/reply-files.js';
 import { type Figures, NO_FIGURES } from './visits/figures.js';
 import { QrCodeVisitsRepository } from './visits/qr-code-visits.repository.js';
 
+const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;
 const MAX_NAME = 100;
 
@@ -170,7 +171,7 @@ export class QrCodesService implements OnModuleInit {
         ...(!row.isPermanent && { expiresInDays: wanted.expiresInDays ?? row.expiresInDays }),
         updatedAt,
         // Whether the picture lasts until the new end is looked at again.
-        ...(row.expiresAt && row.renewAt === null && { renewAt: row.expiresAt }),
+        ...(row.expiresAt && { renewAt: this.#nextRenewal(row, row.expiresAt, settings.endsAt) }),
         revision: await this.codes.nextRevision(tx, appid),
       };
       await this.codes.update(tx, id, values);
@@ -238,6 +239,11 @@ export class QrCodesService implements OnModuleInit {
       const now = this.clock.now();
       if (row?.status === 'active' && row.endsAt && row.endsAt <= now) await this.#end(tx, row);
     });
+  }
+
+  /** Of the picture that a code has now. WeChat may have given it less than it was to live, never more. */
+  #nextRenewal({ expiresInDays }: QrCode, expiresAt: Date, endsAt: Date | null): Date | null {
+    return renewalOf(expiresAt, endsAt, (expiresInDays ?? 0) * DAY_MS, this.clock.now());
   }
 
   async #end(tx: Tx, row: QrCode): Promise<QrCode> {
