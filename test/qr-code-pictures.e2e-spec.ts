@@ -1,10 +1,17 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import jsQr from 'jsqr';
 import sharp from 'sharp';
 
+import { Database } from '../src/database/database.js';
+import { QrCode } from '../src/qr-codes/qr-code.entity.js';
 import { OWNER_KEY, startApp, type TestApp } from './app.js';
 import { uploadPicture } from './helpers.js';
 import { newSender } from './message-helpers.js';
+import { until } from './until.js';
 
 interface CodeBody {
   id: string;
@@ -28,12 +35,36 @@ async function newCode(account: string, name = '上海店'): Promise<CodeBody> {
   return (await app.api<CodeBody>('POST', `/accounts/${account}/qr-codes`, wanted)).body;
 }
 
+/** Asks, and reads nothing of what comes. It does not go through `fetch`, which connects anew when it is broken off. */
+async function begin(path: string): Promise<IncomingMessage> {
+  const asked = request(`${app.url}/api/v1/accounts/${path}`, {
+    agent: false,
+    headers: { authorization: `Bearer ${OWNER_KEY}` },
+  });
+  asked.end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  // Breaking off is told as an error of either.
+  asked.on('error', () => null);
+  return answer.on('error', () => null);
+}
+
 async function get(path: string): Promise<{ status: number; type: string | null; bytes: Buffer }> {
   const response = await fetch(`${app.url}/api/v1/accounts/${path}`, {
     headers: { authorization: `Bearer ${OWNER_KEY}` },
   });
   const bytes = Buffer.from(await response.arrayBuffer());
   return { status: response.status, type: response.headers.get('content-type'), bytes };
+}
+
+/** More codes like this one. @returns their ids */
+async function copies(id: string, count: number): Promise<string[]> {
+  const db = app.app.get(Database);
+  const row = await db.read.findOneByOrFail(QrCode, { id });
+  const rows = Array.from({ length: count }, (_unused, n) =>
+    Object.assign(new QrCode(), row, { id: randomUUID(), scene: `copy${n}` }),
+  );
+  await db.write((tx) => tx.insert(QrCode, rows));
+  return rows.map((copy) => copy.id);
 }
 
 const show = (query: string) => get(`${appid}/qr-codes/${code.id}/image?${query}`);
@@ -158,6 +189,20 @@ describe('the archive', () => {
     const ids = `${code.id},${other.id}`;
     expect((await get(`${appid}/qr-codes/images.zip?ids=${ids}`)).status).toBe(404);
     expect((await get(`${appid}/qr-codes/images.zip`)).status).toBe(400);
+  });
+
+  it('is made for four at a time, and for others once a reader has left', async () => {
+    const ids = await copies(code.id, 100);
+    const path = `${appid}/qr-codes/images.zip?ids=${ids.join(',')}&format=jpeg&size=2000`;
+    const readers = await Promise.all([1, 2, 3, 4].map(() => begin(path)));
+    expect(readers.map(({ statusCode }) => statusCode)).toEqual([200, 200, 200, 200]);
+    const fifth = await begin(path);
+    fifth.destroy();
+    expect(fifth.statusCode).toBe(429);
+    expect(fifth.headers['retry-after']).toBe('10');
+    for (const reader of readers) reader.destroy();
+    const one = `${appid}/qr-codes/images.zip?ids=${code.id}`;
+    await until(async () => (await get(one)).status === 200);
   });
 });
 

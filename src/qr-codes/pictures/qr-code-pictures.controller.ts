@@ -22,7 +22,8 @@ export class QrCodePicturesController {
   @RequireRole('viewer')
   @ApiOperation({
     summary: '批量下载图片 / Download many pictures',
-    description: '打包为 zip，边画边传。 In a zip that is drawn while it is sent.',
+    description:
+      '打包为 zip，边画边传。每个进程同时打包四个，更多的请稍后重试（429）。 In a zip that is drawn while it is sent. A process makes four at a time: for another one, try again after Retry-After seconds (429).',
   })
   @ApiOkResponse({ content: { 'application/zip': BINARY } })
   @ApiProblems('invalid_query', 'not_found', 'media_not_found', 'media_not_usable')

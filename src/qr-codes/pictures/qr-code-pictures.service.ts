@@ -1,6 +1,5 @@
-import { PassThrough, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 
-import { ZipArchive } from 'archiver';
 import { Injectable } from '@nestjs/common';
 
 import type { Caller } from '../../access/roles.js';
@@ -10,9 +9,14 @@ import { errorFields, Logger } from '../../common/logger.js';
 import { MediaService } from '../../messages/media/media.service.js';
 import type { QrCode } from '../qr-code.entity.js';
 import { QrCodesRepository } from '../qr-codes.repository.js';
+import { archive, type ArchiveFile } from './archive.js';
 import { draw, type PictureFormat, readLogo } from './drawing.js';
 
 const ENDINGS: Readonly<Record<PictureFormat, string>> = { png: 'png', svg: 'svg', jpeg: 'jpg' };
+
+/** Drawing takes much of a processor, and a slow reader long. */
+const MAX_PACKING = 4;
+const RETRY_SECONDS = 10;
 
 export interface Look {
   format: PictureFormat;
@@ -25,6 +29,8 @@ export interface Look {
 /** The pictures of codes, drawn when they are asked for. */
 @Injectable()
 export class QrCodePictures {
+  #packing = 0;
+
   constructor(
     private readonly codes: QrCodesRepository,
     private readonly media: MediaService,
@@ -51,7 +57,8 @@ export class QrCodePictures {
    *
    * @param ids each once
    * @param isCaptioned each bears its name
-   * @throws as {@link draw}
+   * @returns ends early for a reader that takes none for a minute
+   * @throws as {@link draw}; `too_many_requests` while this process is at work on {@link MAX_PACKING} others
    */
   async pack(
     caller: Caller,
@@ -64,30 +71,26 @@ export class QrCodePictures {
     const codes = await this.codes.findAll(appid, ids);
     if (codes.length < ids.length) throw new AppError('not_found');
     const logo = await this.#readLogo(appid, look.logo);
-    // Pictures are compressed already.
-    const archive = new ZipArchive({ store: true });
-    const packed = new PassThrough();
-    archive.on('error', (error) => packed.destroy(error));
-    archive.pipe(packed);
-    void this.#fill(archive, codes, look, logo, isCaptioned).catch((error: unknown) => {
-      this.logger.error('qr_code.not_packed', { appid, ...errorFields(error) });
-      packed.destroy(error instanceof Error ? error : new Error(String(error)));
-    });
+    if (this.#packing >= MAX_PACKING) throw new AppError('too_many_requests', [], RETRY_SECONDS);
+    this.#packing += 1;
+    const packed = archive(this.#drawEach(codes, look, logo, isCaptioned));
+    packed.once('close', () => (this.#packing -= 1));
+    packed.once('error', (error) =>
+      this.logger.warn('qr_code.not_packed', { appid, ...errorFields(error) }),
+    );
     return packed;
   }
 
-  async #fill(
-    archive: ZipArchive,
+  async *#drawEach(
     codes: readonly QrCode[],
     look: Look,
     logo: Buffer | null,
     isCaptioned: boolean,
-  ): Promise<void> {
+  ): AsyncGenerator<ArchiveFile> {
     for (const code of codes) {
-      const picture = await this.#draw(code, look, logo, isCaptioned ? code.name : undefined);
-      archive.append(picture, { name: `${fileNameOf(code)}.${ENDINGS[look.format]}` });
+      const content = await this.#draw(code, look, logo, isCaptioned ? code.name : undefined);
+      yield { name: `${fileNameOf(code)}.${ENDINGS[look.format]}`, content };
     }
-    await archive.finalize();
   }
 
   async #draw(
