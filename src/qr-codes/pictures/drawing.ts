@@ -1,7 +1,7 @@
 import QRCode from 'qrcode';
 import sharp from 'sharp';
 
-import { outlineFont } from './outline-font.js';
+import { outlineText } from './text-lines.js';
 
 export const PICTURE_FORMATS = ['png', 'svg', 'jpeg'] as const;
 export type PictureFormat = (typeof PICTURE_FORMATS)[number];
@@ -19,9 +19,8 @@ const QUIET = 4;
 /** A logo hides so much of the side: a code that is made to bear it does. */
 const LOGO_SHARE = 0.2;
 const LOGO_PIXELS = 400;
-const TEXT_SHARE = 0.065;
-const LINE_HEIGHT = 1.45;
-const MAX_LINES = 3;
+/** Of a caption, to the side of the code: its three lines of large letters leave room for five of small ones. */
+const CAPTION = { width: 0.92, height: 0.33, most: 0.065, least: 0.045 };
 const JPEG_QUALITY = 92;
 
 export interface Drawing {
@@ -101,12 +100,17 @@ async function drawCaption(
   caption: string,
   size: number,
 ): Promise<{ svg: string; height: number }> {
-  const letters = size * TEXT_SHARE;
-  const lines = (await outlineFont.outline(caption, letters, size * 0.92)).slice(0, MAX_LINES);
-  const line = letters * LINE_HEIGHT;
+  const room = {
+    width: size * CAPTION.width,
+    height: size * CAPTION.height,
+    most: size * CAPTION.most,
+    least: size * CAPTION.least,
+  };
+  const { lines, lineHeight, size: letters } = await outlineText(caption, room);
+  if (lines.length === 0) return { svg: '', height: 0 };
   const svg = lines.map(
     ({ svg: outlines, width }, place) =>
-      `<g transform="translate(${(size - width) / 2} ${size + line * place + letters * 0.85})">${outlines}</g>`,
+      `<g transform="translate(${(size - width) / 2} ${size + lineHeight * place + letters * 0.85})">${outlines}</g>`,
   );
-  return { svg: svg.join(''), height: Math.ceil(line * lines.length + letters * 0.5) };
+  return { svg: svg.join(''), height: Math.ceil(lineHeight * lines.length + letters * 0.5) };
 }

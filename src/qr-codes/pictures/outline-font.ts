@@ -8,11 +8,7 @@ import { create, type Font } from 'fontkit';
 const FAMILY = 'noto-sans-sc';
 const PACKAGE = `@fontsource-variable/${FAMILY}`;
 /** To the side of the square that a letter stands in. */
-const UNITS = 1_000;
-/** In the place of what the font does not have. */
-const MISSING = 0x25a1;
-/** The slices are drawn in their thinnest weight. This makes a regular one of it, in units of the font. */
-const STROKE = 30;
+export const UNITS = 1_000;
 
 interface Slice {
   name: string;
@@ -20,65 +16,35 @@ interface Slice {
   ranges: readonly (readonly [number, number])[];
 }
 
-interface Glyph {
+/** A character of the font, in units of the font. */
+export interface Letter {
+  character: string;
   path: string;
   width: number;
 }
 
-/** A line of text as outlines: whoever looks at it needs no font. */
-export interface OutlinedLine {
-  /** SVG in the current colour, with the baseline at 0 and the left end at 0. */
-  svg: string;
-  width: number;
-}
-
-/** Draws texts as outlines. Only the slices that a text needs are read, once. */
+/** Texts as outlines: whoever looks at them needs no font. Only the slices that a text needs are read, once. */
 class OutlineFont {
   #slices: Promise<Slice[]> | null = null;
   readonly #fonts = new Map<string, Promise<Font>>();
   readonly #folder = dirname(createRequire(import.meta.url).resolve(`${PACKAGE}/package.json`));
 
-  /**
-   * The text in as many lines as it takes.
-   *
-   * @param size of the letters, in pixels
-   * @param width that a line may have; default: any
-   */
-  async outline(text: string, size: number, width = Infinity): Promise<OutlinedLine[]> {
-    const lines: OutlinedLine[] = [];
-    for (const words of text.split(/\r?\n/)) {
-      let [paths, x]: [string[], number] = [[], 0];
-      const end = (): void => {
-        if (paths.length > 0) lines.push(this.#toLine(paths, x, size));
-        [paths, x] = [[], 0];
-      };
-      for (const character of words) {
-        const glyph = await this.#glyphOf(character);
-        const isFull = ((x + glyph.width) * size) / UNITS > width;
-        if (isFull) end();
-        if (glyph.path !== '') paths.push(`<path transform="translate(${x})" d="${glyph.path}"/>`);
-        x += glyph.width;
-      }
-      end();
+  /** The letters of a text. What the font does not have, such as emoji, is left out. */
+  async spell(text: string): Promise<Letter[]> {
+    const letters: Letter[] = [];
+    for (const character of text.normalize('NFC')) {
+      const letter = await this.#letterOf(character);
+      if (letter) letters.push(letter);
     }
-    return lines;
+    return letters;
   }
 
-  #toLine(paths: readonly string[], width: number, size: number): OutlinedLine {
-    const scale = size / UNITS;
-    const svg = `<g transform="scale(${scale} ${-scale})" fill="currentColor" stroke="currentColor" stroke-width="${STROKE}" stroke-linejoin="round">${paths.join('')}</g>`;
-    return { svg, width: width * scale };
-  }
-
-  async #glyphOf(character: string): Promise<Glyph> {
-    const wanted = character.codePointAt(0) ?? MISSING;
-    for (const codePoint of [wanted, MISSING]) {
-      const font = await this.#fontWith(codePoint);
-      if (!font?.hasGlyphForCodePoint(codePoint)) continue;
-      const glyph = font.glyphForCodePoint(codePoint);
-      return { path: glyph.path.toSVG(), width: glyph.advanceWidth };
-    }
-    return { path: '', width: UNITS / 2 };
+  async #letterOf(character: string): Promise<Letter | null> {
+    const codePoint = character.codePointAt(0) ?? 0;
+    const font = await this.#fontWith(codePoint);
+    if (!font?.hasGlyphForCodePoint(codePoint)) return null;
+    const glyph = font.glyphForCodePoint(codePoint);
+    return { character, path: glyph.path.toSVG(), width: glyph.advanceWidth };
   }
 
   async #fontWith(codePoint: number): Promise<Font | null> {

@@ -52,7 +52,8 @@ class LookDto {
 
 export class PictureQueryDto extends LookDto {
   @ApiPropertyOptional({
-    description: '下方的文字，最多三行 / Below it, in three lines at the most',
+    description:
+      '下方的文字，在空格处或汉字之间换行；放不下则缩小字号，仍放不下以 … 结尾。字体中没有的字符（如表情符号）略去 / Below it. Lines end at spaces and between Chinese characters. Letters shrink until all fits; what does not fit even then ends with `…`. What the font lacks, such as emoji, is left out',
     maxLength: 60,
     example: '上海店',
   })
@@ -78,7 +79,7 @@ export class PackQueryDto extends LookDto {
   ids: string[];
 
   @ApiPropertyOptional({
-    description: '在每张图下方写上名称 / Each bears its name',
+    description: '在每张图下方写上名称，同 caption / Each bears its name, drawn like a `caption`',
     default: false,
     example: true,
   })

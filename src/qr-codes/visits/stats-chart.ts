@@ -1,5 +1,5 @@
 import { inLang, type Lang } from '../../common/text.js';
-import { outlineFont } from '../pictures/outline-font.js';
+import { outlineLine } from '../pictures/text-lines.js';
 import { FIGURE_NAMES } from './stats-table.js';
 import type { Stats } from './stats.service.js';
 
@@ -95,7 +95,7 @@ export async function toChart(
 }
 
 async function drawLabel({ text, x, y, size, colour, anchor = 'start' }: Label): Promise<string> {
-  const [line] = await outlineFont.outline(text, size);
+  const line = await outlineLine(text, size);
   if (!line) return '';
   const left = { start: x, middle: x - line.width / 2, end: x - line.width }[anchor];
   return `<g color="${colour}" transform="translate(${round(left)} ${round(y)})">${line.svg}</g>`;
