@@ -350,8 +350,28 @@ describe('managing', () => {
     expect(await found('limit=1')).toHaveLength(1);
   });
 
+  it('takes off what is around a text', async () => {
+    const appid = await newSender(app);
+    const over = { name: ' 店\t', channel: '空格 ', group: '\u3000华东', tags: [' 秋季 ', '秋季'] };
+    const code = await newCode(appid, over);
+    const plain = { name: '店', channel: '空格', group: '华东', tags: ['秋季'] };
+    expect(code).toMatchObject(plain);
+    const query = `channel=${encodeURIComponent(' 空格')}&group=${encodeURIComponent('华东 ')}`;
+    const { body } = await call<PageBody>('GET', `${appid}/qr-codes?${query}`);
+    expect(body.items).toMatchObject([{ id: code.id }]);
+  });
+
   it.each<[string, object, string]>([
     ['no name', { name: '' }, 'name'],
+    ['a name of spaces', { name: ' \u3000' }, 'name'],
+    ['a name that cannot be seen', { name: '\u200b' }, 'name'],
+    ['a name with more characters than it seems', { name: '❤️'.repeat(51) }, 'name'],
+    ['a channel of spaces', { channel: '  ' }, 'channel'],
+    ['a group of spaces', { group: ' ' }, 'group'],
+    ['a tag of spaces', { tags: ['a', ' '] }, 'tags'],
+    ['a list of replies', { replies: [] }, 'replies'],
+    ['replies in a list', { replies: [{ newFollower: [text('a')] }] }, 'replies'],
+    ['replies that are a text', { replies: 'a' }, 'replies'],
     ['31 days', { permanent: false, expiresInDays: 31 }, 'expiresInDays'],
     ['days of a permanent one', { expiresInDays: 3 }, 'expiresInDays'],
     ['an end in the past', { endsAt: '2020-01-01T00:00:00Z' }, 'endsAt'],
@@ -373,10 +393,12 @@ describe('managing', () => {
       'replies.newFollower',
     ],
   ])('refuses %s', async (_case, over, field) => {
+    const asked = app.sandbox.callsTo(CREATE);
     const wanted = { name: 'n', channel: 'c', permanent: true, ...over };
     const { status, body } = await call('POST', `${service}/qr-codes`, wanted);
     expect({ status, code: body.code }).toEqual({ status: 422, code: 'validation_failed' });
     expect(body.errors.map((error) => error.field)).toContain(field);
+    expect(app.sandbox.callsTo(CREATE)).toBe(asked);
   });
 
   it('is for accounts that have such codes, and are switched on', async () => {

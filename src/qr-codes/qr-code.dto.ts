@@ -19,6 +19,7 @@ import {
 } from 'class-validator';
 
 import { PageQueryDto } from '../common/paging.js';
+import { VisibleText } from '../common/visible-text.js';
 import { MESSAGE_DTOS } from '../messages/kinds/customer-service-message.dto.js';
 import { MAX_PERMANENT } from './qr-code-maker.js';
 import { QR_CODE_STATUSES, type QrCodeStatus } from './qr-code.entity.js';
@@ -72,7 +73,7 @@ export class QrCodeRepliesDto {
 
 class QrCodeSettingsDto {
   @ApiProperty({ minLength: 1, maxLength: 100, example: '上海店收银台' })
-  @Length(1, 100)
+  @VisibleText(100)
   name: string;
 
   @ApiProperty({
@@ -81,7 +82,7 @@ class QrCodeSettingsDto {
     description: '渠道：统计按渠道汇总 / What figures are added up by',
     example: '线下门店',
   })
-  @Length(1, 64)
+  @VisibleText(64)
   channel: string;
 
   @ApiPropertyOptional({
@@ -92,7 +93,7 @@ class QrCodeSettingsDto {
     example: '华东',
   })
   @IsOptional()
-  @Length(1, 64)
+  @VisibleText(64)
   group?: string | null;
 
   @ApiPropertyOptional({
@@ -106,7 +107,7 @@ class QrCodeSettingsDto {
   @IsArray()
   @ArrayMaxSize(MAX_TAGS)
   @IsString({ each: true })
-  @Length(1, 30, { each: true })
+  @VisibleText(30, true)
   tags?: string[] | null;
 
   @ApiPropertyOptional({
@@ -118,6 +119,7 @@ class QrCodeSettingsDto {
     },
   })
   @IsOptional()
+  @IsObject()
   @ValidateNested()
   @Type(() => QrCodeRepliesDto)
   replies?: QrCodeRepliesDto | null;
@@ -193,7 +195,7 @@ export class CopyQrCodeDto {
     example: '北京店收银台',
   })
   @IsOptional()
-  @Length(1, 100)
+  @VisibleText(100)
   name?: string;
 }
 
@@ -205,12 +207,12 @@ export class ListQrCodesDto extends PageQueryDto {
 
   @ApiPropertyOptional({ example: '线下门店' })
   @IsOptional()
-  @Length(1, 64)
+  @VisibleText(64)
   channel?: string;
 
   @ApiPropertyOptional({ example: '华东' })
   @IsOptional()
-  @Length(1, 64)
+  @VisibleText(64)
   group?: string;
 
   @ApiPropertyOptional({ description: '名称的一部分 / A part of the name', example: '收银台' })
