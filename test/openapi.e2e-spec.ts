@@ -10,7 +10,13 @@ const FILE = join(import.meta.dirname, 'openapi.json');
 
 interface Operation {
   summary?: string;
-  parameters?: { name: string; in: string; required?: boolean }[];
+  parameters?: {
+    name: string;
+    in: string;
+    required?: boolean;
+    example?: unknown;
+    schema: { default?: unknown; example?: unknown };
+  }[];
   requestBody?: { content: Record<string, { schema: { $ref?: string } }> };
 }
 
@@ -76,6 +82,26 @@ describe('/docs-json', () => {
       .filter((parameter) => parameter.in === 'header');
     expect(headers.length).toBeGreaterThan(0);
     expect(headers.filter(({ required }) => required)).toEqual([]);
+  });
+
+  it('fills in no filter of channel codes, whose example would find nothing', () => {
+    const codes = Object.entries(served.paths).filter(([path]) => path.includes('/qr-codes'));
+    const filled = codes
+      .flatMap(([, methods]) => Object.values(methods))
+      .flatMap(({ parameters = [] }) => parameters)
+      .filter((parameter) => parameter.in === 'query')
+      .filter(
+        ({ example, schema }) => (example ?? schema.example ?? schema.default) !== schema.default,
+      );
+    expect(filled).toEqual([]);
+  });
+
+  it('has the calls that make codes before those that count them', () => {
+    const paths = Object.keys(served.paths).filter((path) => path.includes('/qr-codes'));
+    expect(paths[0]).toBe('/api/v1/accounts/{appid}/qr-codes');
+    expect(paths.findIndex((path) => path.endsWith('/copy'))).toBeLessThan(
+      paths.findIndex((path) => path.endsWith('/stats')),
+    );
   });
 
   it('has an example for every field of a body', () => {

@@ -5,15 +5,13 @@ import { IsDate, IsOptional } from 'class-validator';
 
 const TIME = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)$/;
 
-/** A time in a query, as a `Date`. One without a zone is refused: it would be another moment elsewhere. */
+/**
+ * A time in a query, as a `Date`. One without a zone is refused: it would be another moment elsewhere. It has no example:
+ * Swagger UI would ask with it, and two of them for the time between a moment and itself.
+ */
 export function QueryTime(description: string): PropertyDecorator {
   return applyDecorators(
-    ApiPropertyOptional({
-      type: String,
-      format: 'date-time',
-      description,
-      example: '2026-11-22T08:00:00.000Z',
-    }),
+    ApiPropertyOptional({ type: String, format: 'date-time', description }),
     IsOptional(),
     Transform(({ value }: { value: unknown }) => toTime(value) ?? value),
     IsDate({ message: ({ property }) => `${property} must be an ISO 8601 time with its zone` }),

@@ -179,8 +179,10 @@ export class CreateQrCodeDto extends QrCodeSettingsDto {
 
 export class UpdateQrCodeDto extends QrCodeSettingsDto {
   @ApiPropertyOptional({
+    type: Boolean,
+    nullable: true,
     description: '不能更改，可与原值一同提交 / Cannot be changed; may be sent as it is',
-    example: true,
+    example: null,
   })
   @IsOptional()
   @IsBoolean()
@@ -200,22 +202,22 @@ export class CopyQrCodeDto {
 }
 
 export class ListQrCodesDto extends PageQueryDto {
-  @ApiPropertyOptional({ enum: QR_CODE_STATUSES, example: 'active' })
+  @ApiPropertyOptional({ enum: QR_CODE_STATUSES })
   @IsOptional()
   @IsIn(QR_CODE_STATUSES)
   status?: QrCodeStatus;
 
-  @ApiPropertyOptional({ example: '线下门店' })
+  @ApiPropertyOptional({ description: '渠道 / The channel', maxLength: 64 })
   @IsOptional()
   @VisibleText(64)
   channel?: string;
 
-  @ApiPropertyOptional({ example: '华东' })
+  @ApiPropertyOptional({ description: '分组 / The group', maxLength: 64 })
   @IsOptional()
   @VisibleText(64)
   group?: string;
 
-  @ApiPropertyOptional({ description: '名称的一部分 / A part of the name', example: '收银台' })
+  @ApiPropertyOptional({ description: '名称的一部分 / A part of the name', maxLength: 100 })
   @IsOptional()
   @Length(1, 100)
   q?: string;

@@ -36,7 +36,8 @@ import { QrCodeStats } from './visits/stats.service.js';
     PushesModule,
     TokensModule,
   ],
-  controllers: [QrCodePicturesController, QrCodeStatsController, QrCodesController],
+  // As the documentation shows them.
+  controllers: [QrCodesController, QrCodePicturesController, QrCodeStatsController],
   providers: [
     CodeReplies,
     QrCodeMaker,

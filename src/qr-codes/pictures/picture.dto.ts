@@ -20,7 +20,7 @@ const MAX_PACKED = 200;
 const USUAL_SIZE = 430;
 
 class LookDto {
-  @ApiPropertyOptional({ enum: PICTURE_FORMATS, default: 'png', example: 'png' })
+  @ApiPropertyOptional({ enum: PICTURE_FORMATS, default: 'png' })
   @IsOptional()
   @IsIn(PICTURE_FORMATS)
   format: PictureFormat = 'png';
@@ -31,7 +31,6 @@ class LookDto {
     minimum: 100,
     maximum: 2000,
     default: USUAL_SIZE,
-    example: USUAL_SIZE,
   })
   @IsOptional()
   @Type(() => Number)
@@ -43,7 +42,6 @@ class LookDto {
   @ApiPropertyOptional({
     description:
       '中间的标志：本账号图片素材的 mediaId；小程序码中间已有头像，不加 / In the middle: the `mediaId` of an image of the account. A mini-program’s code has its own picture there',
-    example: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001',
   })
   @IsOptional()
   @Length(1, 36)
@@ -55,7 +53,6 @@ export class PictureQueryDto extends LookDto {
     description:
       '下方的文字，在空格处或汉字之间换行；放不下则缩小字号，仍放不下以 … 结尾。字体中没有的字符（如表情符号）略去 / Below it. Lines end at spaces and between Chinese characters. Letters shrink until all fits; what does not fit even then ends with `…`. What the font lacks, such as emoji, is left out',
     maxLength: 60,
-    example: '上海店',
   })
   @IsOptional()
   @Length(1, 60)
@@ -66,7 +63,6 @@ export class PackQueryDto extends LookDto {
   @ApiProperty({
     type: String,
     description: `以逗号分隔的二维码编号，最多 ${MAX_PACKED} 个 / Ids with commas between them, ${MAX_PACKED} at the most`,
-    example: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001,019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a002',
   })
   @Transform(({ value }: { value: unknown }) =>
     typeof value === 'string' ? value.split(',').filter((id) => id !== '') : value,
@@ -81,7 +77,6 @@ export class PackQueryDto extends LookDto {
   @ApiPropertyOptional({
     description: '在每张图下方写上名称，同 caption / Each bears its name, drawn like a `caption`',
     default: false,
-    example: true,
   })
   @IsOptional()
   @Transform(({ value }: { value: unknown }) =>

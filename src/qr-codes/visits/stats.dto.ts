@@ -98,7 +98,7 @@ export class StatsSpanDto {
 }
 
 export class CodeStatsQueryDto extends StatsSpanDto {
-  @ApiPropertyOptional({ enum: ['day'], default: 'day', example: 'day' })
+  @ApiPropertyOptional({ enum: ['day'], default: 'day' })
   @IsOptional()
   @IsIn(['day'])
   by?: 'day';
@@ -109,7 +109,6 @@ export class StatsQueryDto extends StatsSpanDto {
     enum: GROUPINGS,
     default: 'day',
     description: '按天、按渠道或按二维码 / By day, channel or code',
-    example: 'channel',
   })
   @IsOptional()
   @IsIn(GROUPINGS)
