@@ -856,6 +856,18 @@ describe('the figures', () => {
     expect(table).toContain('合计,,,3,3,3,0,0,0,3');
   });
 
+  it('are a table with its columns where there are none', async () => {
+    const appid = await newSender(app);
+    const columns = '扫码次数,扫码人数,新关注,再次关注,已关注,取消关注,仍在关注';
+    for (const [grouping, labels, sum] of [
+      ['code', '二维码编号,名称,渠道', '合计,,'],
+      ['channel', '渠道', '合计'],
+    ])
+      expect(await read(`${appid}/qr-codes/stats.csv?by=${grouping}`)).toBe(
+        `\uFEFF${labels},${columns}\r\n${sum},0,0,0,0,0,0,0\r\n`,
+      );
+  });
+
   it('are drawn for a phone, in its reader’s language', async () => {
     const code = await newCode(service, { name: '<店>' });
     await after(() => app.sandbox.person(service, newOpenid()).scan(code.contentUrl ?? ''));

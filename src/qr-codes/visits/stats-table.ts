@@ -1,5 +1,6 @@
 import { inLang, type Lang, type Text } from '../../common/text.js';
 import { FIGURES, type Figures } from './figures.js';
+import type { Grouping } from './qr-code-visits.repository.js';
 import type { Stats, StatsRow } from './stats.service.js';
 
 /** Without it, spreadsheets take UTF-8 for something else. */
@@ -15,8 +16,15 @@ export const FIGURE_NAMES: Readonly<Record<keyof Figures, Text>> = {
   stayed: { zh: '仍在关注', en: 'Stayed' },
 };
 
-const LABELS = ['day', 'qrCodeId', 'name', 'channel'] as const satisfies (keyof StatsRow)[];
-const LABEL_NAMES: Readonly<Record<(typeof LABELS)[number], Text>> = {
+type Label = keyof StatsRow & ('day' | 'qrCodeId' | 'name' | 'channel');
+
+/** What a row is called by; there where there are no rows, too. */
+const LABELS: Readonly<Record<Grouping, readonly Label[]>> = {
+  day: ['day'],
+  channel: ['channel'],
+  code: ['qrCodeId', 'name', 'channel'],
+};
+const LABEL_NAMES: Readonly<Record<Label, Text>> = {
   day: { zh: '日期', en: 'Day' },
   qrCodeId: { zh: '二维码编号', en: 'Code id' },
   name: { zh: '名称', en: 'Name' },
@@ -25,8 +33,8 @@ const LABEL_NAMES: Readonly<Record<(typeof LABELS)[number], Text>> = {
 const TOTAL: Text = { zh: '合计', en: 'Total' };
 
 /** The rows and their sum for a spreadsheet. @see https://www.rfc-editor.org/rfc/rfc4180.html */
-export function toCsv({ items, totals }: Stats, lang: Lang): string {
-  const labels = LABELS.filter((label) => items.some((item) => item[label] !== undefined));
+export function toCsv({ items, totals }: Stats, by: Grouping, lang: Lang): string {
+  const labels = LABELS[by];
   const head = [
     ...labels.map((label) => inLang(LABEL_NAMES[label], lang)),
     ...FIGURES.map((figure) => inLang(FIGURE_NAMES[figure], lang)),

@@ -50,7 +50,7 @@ export class QrCodeStatsController {
     @Query() { by = 'day', ...span }: StatsQueryDto,
     @CurrentLang() lang: Lang,
   ): Promise<string> {
-    return toCsv(await this.stats.ofAccount(caller, appid, span, by), lang);
+    return toCsv(await this.stats.ofAccount(caller, appid, span, by), by, lang);
   }
 
   @Get(':id/stats')
@@ -85,7 +85,7 @@ export class QrCodeStatsController {
     @Query() span: StatsSpanDto,
     @CurrentLang() lang: Lang,
   ): Promise<string> {
-    return toCsv((await this.stats.ofCode(caller, appid, id, span)).stats, lang);
+    return toCsv((await this.stats.ofCode(caller, appid, id, span)).stats, 'day', lang);
   }
 
   @Get(':id/stats.svg')
