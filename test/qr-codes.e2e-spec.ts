@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import sharp from 'sharp';
 
 import { textReply } from '@app/wechat';
 
@@ -879,6 +880,28 @@ describe('the figures', () => {
       'New followers 1',
     );
   });
+
+  it.each(['zh-CN', 'en'])(
+    'are drawn inside the edges, however long the name is (%s)',
+    async (lang) => {
+      const name = '店名很长'.repeat(25);
+      const code = await newCode(service, { name });
+      const chart = await read(`${service}/qr-codes/${code.id}/stats.svg`, lang);
+      expect(chart).toContain(name);
+      const { data, info } = await sharp(Buffer.from(chart))
+        .raw()
+        .toBuffer({ resolveWithObject: true });
+      const { width, height, channels } = info;
+      const isDark = (x: number, y: number): boolean =>
+        (data[(y * width + x) * channels] ?? 255) < 128;
+      const columns = (left: number, right: number, top: number, bottom: number): number[] =>
+        Array.from({ length: right - left }, (_unused, n) => left + n).filter((x) =>
+          Array.from({ length: bottom - top }, (_row, n) => top + n).some((y) => isDark(x, y)),
+        );
+      expect(columns(626, width, 0, height)).toEqual([]);
+      expect(columns(48, 626, 16, 44).length).toBeGreaterThan(400);
+    },
+  );
 
   it('are not asked for over more than a year at once', async () => {
     const { id } = await newCode();

@@ -1,11 +1,14 @@
 import { inLang, type Lang } from '../../common/text.js';
-import { outlineLine } from '../pictures/text-lines.js';
+import { type OutlinedLine, outlineLine } from '../pictures/text-lines.js';
 import { FIGURE_NAMES } from './stats-table.js';
 import type { Stats } from './stats.service.js';
 
 const WIDTH = 640;
 const HEIGHT = 412;
 const PLOT = { left: 48, right: 624, top: 96, bottom: 340 };
+const WIDE = PLOT.right - PLOT.left;
+/** The square before a word that says what its colour means. */
+const KEY = { side: 14, gap: 6 };
 const LINES = 4;
 /** More would run into each other on a phone. */
 const MAX_LABELS = 6;
@@ -28,6 +31,8 @@ interface Label {
   size: number;
   colour: string;
   anchor?: 'start' | 'middle' | 'end';
+  /** Its letters shrink to it. */
+  width?: number;
 }
 
 /**
@@ -60,21 +65,15 @@ export async function toChart(
     const y = round(PLOT.bottom - heightOf(value));
     return `<line x1="${PLOT.left}" y1="${y}" x2="${PLOT.right}" y2="${y}" stroke="#e3e8eb"/>`;
   });
-  const keys = PARTS.map(
-    ({ colour }, place) =>
-      `<rect x="${PLOT.left + place * 192}" y="58" width="14" height="14" rx="2" fill="${colour}"/>`,
+  const keys = await drawKeys(
+    PARTS.map(({ figure, colour }) => ({ text: nameOf(figure), colour })),
   );
   const every = Math.ceil(items.length / MAX_LABELS);
-  const summary = (['scans', 'unfollows', 'stayed'] as const).map(nameOf).join('　');
+  const summary = (['scans', 'unfollows', 'stayed'] as const).map(nameOf).join(' · ');
   const labels: Label[] = [
-    { text: title, x: PLOT.left, y: 36, size: 20, colour: DARK },
-    ...PARTS.map(({ figure }, place) => ({
-      ...{ text: nameOf(figure), x: PLOT.left + place * 192 + 20, y: 71 },
-      ...{ size: 16, colour: DARK },
-    })),
     ...marks.map((value) => ({
       ...{ text: String(value), x: PLOT.left - 8, y: PLOT.bottom - heightOf(value) + 5 },
-      ...{ size: 14, colour: PALE, anchor: 'end' as const },
+      ...{ size: 14, colour: PALE, anchor: 'end' as const, width: PLOT.left - 12 },
     })),
     ...items
       .map(({ day = '' }, place) => ({
@@ -82,23 +81,51 @@ export async function toChart(
         ...{ size: 14, colour: PALE, anchor: 'middle' as const },
       }))
       .filter((_label, place) => place % every === 0),
-    { text: summary, x: PLOT.left, y: 394, size: 16, colour: DARK },
+    { text: summary, x: PLOT.left, y: 394, size: 16, colour: DARK, width: WIDE },
   ];
-  const words = await Promise.all(labels.map(drawLabel));
+  const words = await Promise.all([drawTitle(title), ...labels.map(drawLabel)]);
   const told = [title, ...PARTS.map(({ figure }) => nameOf(figure)), summary].join('，');
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="${escape(told)}">`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
-    ...[...keys, ...grid, ...bars, ...words],
+    ...[keys, ...grid, ...bars, ...words],
     '</svg>',
   ].join('');
 }
 
-async function drawLabel({ text, x, y, size, colour, anchor = 'start' }: Label): Promise<string> {
-  const line = await outlineLine(text, size);
+/** A name may be longer than there is room for. It stands in the `aria-label` as a whole. */
+async function drawTitle(title: string): Promise<string> {
+  return place(await outlineLine(title, 20, WIDE), PLOT.left, 36, DARK);
+}
+
+/** Beside each other, with the same space between them, whatever their words are. */
+async function drawKeys(keys: readonly { text: string; colour: string }[]): Promise<string> {
+  const [size, space] = [16, 22];
+  const lines = await Promise.all(keys.map(({ text }) => outlineLine(text, size)));
+  const widths = lines.map((line) => KEY.side + KEY.gap + (line?.width ?? 0));
+  const sum = widths.reduce((one, other) => one + other, space * (keys.length - 1));
+  const scale = Math.min(1, WIDE / sum);
+  const drawn = keys.map(({ colour }, n) => {
+    const x = widths.slice(0, n).reduce((one, other) => one + other + space, 0);
+    const square = `<rect x="${round(x)}" y="-13" width="${KEY.side}" height="${KEY.side}" rx="2" fill="${colour}"/>`;
+    return square + place(lines[n] ?? null, x + KEY.side + KEY.gap, 0, DARK);
+  });
+  return `<g transform="translate(${PLOT.left} 71) scale(${scale})">${drawn.join('')}</g>`;
+}
+
+async function drawLabel(label: Label): Promise<string> {
+  const { text, x, y, size, colour, anchor = 'start', width = Infinity } = label;
+  const wanted = await outlineLine(text, size);
+  if (!wanted) return '';
+  const isWide = wanted.width > width;
+  const line = isWide ? await outlineLine(text, (size * width) / wanted.width) : wanted;
+  const used = line?.width ?? 0;
+  return place(line, { start: x, middle: x - used / 2, end: x - used }[anchor], y, colour);
+}
+
+function place(line: OutlinedLine | null, x: number, y: number, colour: string): string {
   if (!line) return '';
-  const left = { start: x, middle: x - line.width / 2, end: x - line.width }[anchor];
-  return `<g color="${colour}" transform="translate(${round(left)} ${round(y)})">${line.svg}</g>`;
+  return `<g color="${colour}" transform="translate(${round(x)} ${round(y)})">${line.svg}</g>`;
 }
 
 /** The next round number that the lines divide evenly. */
