@@ -63,8 +63,8 @@ interface StatsBody {
 interface PageBody {
   items: CodeBody[];
   nextCursor: string | null;
-  permanentUsed: number;
-  permanentLimit: number;
+  permanentUsed: number | null;
+  permanentLimit: number | null;
 }
 
 let app: TestApp;
@@ -939,7 +939,14 @@ describe('a mini-program', () => {
     const appid = await newSender(app, 'mini_program');
     const code = await newCode(appid, { page: 'pages/index/index' });
     expect(code).toMatchObject({ permanent: true, contentUrl: null, expiresAt: null });
-    expect((await call<PageBody>('GET', `${appid}/qr-codes`)).body.permanentUsed).toBe(0);
+    const { body } = await call<PageBody>('GET', `${appid}/qr-codes`);
+    expect(body).toMatchObject({ permanentUsed: null, permanentLimit: null });
+    const { id: qrCodeId } = code;
+    const { content } = await app.app
+      .get(Database)
+      .read.findOneByOrFail(QrCodePicture, { qrCodeId });
+    const picture = await sharp(Buffer.from(content, 'base64')).metadata();
+    expect(picture).toMatchObject({ width: 1280, height: 1280 });
     for (const over of [{ permanent: false }, { tags: ['a'] }, { replies: {} }]) {
       const wanted = { name: 'n', channel: 'c', permanent: true, ...over };
       expect((await call('POST', `${appid}/qr-codes`, wanted)).status).toBe(422);

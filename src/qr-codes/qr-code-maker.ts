@@ -19,6 +19,8 @@ export const MAX_PERMANENT = 100_000;
 const DAY_MS = 86_400_000;
 /** A new picture is asked for so long before the old one stops working, or in the last quarter of a shorter life. */
 const RENEW_BEFORE_MS = 3 * DAY_MS;
+/** As large as WeChat draws it: we can only make it smaller without a blur. */
+const PROGRAM_CODE_WIDTH = 1280;
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 const SCENE_LENGTH = 10;
 
@@ -110,8 +112,9 @@ export class QrCodeMaker {
   }
 
   async #draw({ appid }: Account, { scene, page }: Wanted): Promise<Made> {
+    const wanted = { scene, width: PROGRAM_CODE_WIDTH, ...(page !== null && { page }) };
     const picture = await this.tokens.withToken(appid, (token) =>
-      createMiniProgramCode(this.wechat, token, { scene, ...(page !== null && { page }) }),
+      createMiniProgramCode(this.wechat, token, wanted),
     );
     return { contentUrl: null, ticket: null, expiresAt: null, renewAt: null, picture };
   }

@@ -316,14 +316,21 @@ export class QrCodePageDto {
   nextCursor: string | null;
 
   @ApiProperty({
+    type: Number,
+    nullable: true,
     description:
-      '该账号已用的永久二维码数；微信不收回，结束或删除也不减少 / Permanent codes that the account has used up: ending or deleting one gives none back',
+      '该账号已用的永久二维码数；微信不收回，结束或删除也不减少。小程序码数量不限，为空 / Permanent codes that the account has used up: ending or deleting one gives none back. Null for a mini-program, which may have any number',
     example: 12,
   })
-  permanentUsed: number;
+  permanentUsed: number | null;
 
-  @ApiProperty({ example: MAX_PERMANENT })
-  permanentLimit: number;
+  @ApiProperty({
+    type: Number,
+    nullable: true,
+    description: '永久二维码数的上限；小程序为空 / How many there may be; null for a mini-program',
+    example: MAX_PERMANENT,
+  })
+  permanentLimit: number | null;
 }
 
 /** What is sent as null is left out. */

@@ -67,7 +67,7 @@ export class QrCodesController {
       items: items.map((item) => toQrCodeDto(item, this.env.publicUrl)),
       nextCursor,
       permanentUsed,
-      permanentLimit: MAX_PERMANENT,
+      permanentLimit: permanentUsed === null ? null : MAX_PERMANENT,
     };
   }
 

@@ -212,13 +212,18 @@ export class QrCodesService implements OnModuleInit {
     return { code, figures: figures.get(id) ?? NO_FIGURES };
   }
 
-  /** The newest first. @throws AppError `not_found`; `invalid_query` for a cursor that is not ours */
+  /**
+   * The newest first.
+   *
+   * @returns with the permanent codes that the account has used up; null for a mini-program, which may have any number
+   * @throws AppError `not_found`; `invalid_query` for a cursor that is not ours
+   */
   async list(
     caller: Caller,
     appid: string,
     query: QrCodeFilter & { limit: number; cursor?: string },
-  ): Promise<Page<CountedQrCode> & { permanentUsed: number }> {
-    await this.accounts.get(caller, appid);
+  ): Promise<Page<CountedQrCode> & { permanentUsed: number | null }> {
+    const { accountType } = await this.accounts.get(caller, appid);
     const { limit, cursor, ...filter } = query;
     const after = cursor ? fromCursor(cursor) : null;
     const rows = await this.codes.findPage(appid, filter, limit, after);
@@ -229,7 +234,8 @@ export class QrCodesService implements OnModuleInit {
       ({ createdAt, id }) => ({ at: createdAt, id }),
       (code) => ({ code, figures: figures.get(code.id) ?? NO_FIGURES }),
     );
-    return { ...page, permanentUsed: await this.codes.findPermanentUsed(appid) };
+    const isProgram = accountType === 'mini_program';
+    return { ...page, permanentUsed: isProgram ? null : await this.codes.findPermanentUsed(appid) };
   }
 
   /** Ends one whose time is over, unless somebody has meanwhile. */
