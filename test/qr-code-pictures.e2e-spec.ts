@@ -113,9 +113,9 @@ async function darkAtEdges(caption: string, size: number): Promise<number> {
 }
 
 /** A green square. */
-async function uploadLogo(): Promise<string> {
+async function uploadLogo(side = 90): Promise<string> {
   const background = '#07c160';
-  const png = await sharp({ create: { width: 90, height: 90, channels: 3, background } })
+  const png = await sharp({ create: { width: side, height: side, channels: 3, background } })
     .png()
     .toBuffer();
   const form = new FormData();
@@ -207,6 +207,15 @@ describe('the picture', () => {
     for (const query of ['size=99', 'size=2001', 'format=gif']) {
       expect((await show(query)).status).toBe(400);
     }
+  });
+
+  it('is refused for a logo with too many pixels, and says how many it may have', async () => {
+    const { status, bytes } = await show(`logo=${await uploadLogo(5001)}`);
+    const body = JSON.parse(bytes.toString()) as { code: string; errors: object[] };
+    expect({ status, ...body }).toMatchObject({ status: 422, code: 'media_not_usable' });
+    expect(body.errors).toMatchObject([{ field: 'logo', code: 'too_large' }]);
+    expect(JSON.stringify(body.errors)).toContain('25000000');
+    expect((await show(`logo=${await uploadLogo(5000)}`)).status).toBe(200);
   });
 
   it('of a mini-program is WeChat’s, in any size', async () => {

@@ -13,7 +13,7 @@ export const PICTURE_TYPES: Readonly<Record<PictureFormat, string>> = {
 };
 
 /** A file that says it is a picture may unpack to anything. */
-const MAX_PIXELS = 25_000_000;
+export const MAX_PIXELS = 25_000_000;
 /** Of light around the code, in its own squares. @see ISO/IEC 18004 */
 const QUIET = 4;
 /** A logo hides so much of the side: a code that is made to bear it does. */
@@ -52,12 +52,18 @@ export async function draw({ source, format, size, logo, caption }: Drawing): Pr
     : picture.flatten({ background: '#fff' }).jpeg({ quality: JPEG_QUALITY }).toBuffer();
 }
 
-/** Makes a logo of a picture. @returns a PNG; null for what cannot be read as one */
-export async function readLogo(picture: Buffer): Promise<Buffer | null> {
+/**
+ * Makes a logo of a picture.
+ *
+ * @returns a PNG; `unreadable` for what is no picture, `too_large` for one of more than {@link MAX_PIXELS}
+ */
+export async function readLogo(picture: Buffer): Promise<Buffer | 'unreadable' | 'too_large'> {
   try {
+    const { width, height } = await sharp(picture, { limitInputPixels: false }).metadata();
+    if (width * height > MAX_PIXELS) return 'too_large';
     return await toPng(picture, LOGO_PIXELS);
   } catch {
-    return null;
+    return 'unreadable';
   }
 }
 

@@ -4,13 +4,13 @@ import { Injectable } from '@nestjs/common';
 
 import type { Caller } from '../../access/roles.js';
 import { AccountsService } from '../../accounts/accounts.service.js';
-import { AppError } from '../../common/app-error.js';
+import { AppError, type FieldError } from '../../common/app-error.js';
 import { errorFields, Logger } from '../../common/logger.js';
 import { MediaService } from '../../messages/media/media.service.js';
 import type { QrCode } from '../qr-code.entity.js';
 import { QrCodesRepository } from '../qr-codes.repository.js';
 import { archive, type ArchiveFile } from './archive.js';
-import { draw, type PictureFormat, readLogo } from './drawing.js';
+import { draw, MAX_PIXELS, type PictureFormat, readLogo } from './drawing.js';
 
 const ENDINGS: Readonly<Record<PictureFormat, string>> = { png: 'png', svg: 'svg', jpeg: 'jpg' };
 
@@ -112,19 +112,29 @@ export class QrCodePictures {
     const content = media && (await this.media.readContent(media));
     if (!content) throw new AppError('media_not_found');
     const logo = await readLogo(content);
-    if (logo) return logo;
-    throw new AppError('media_not_usable', [
-      {
-        field: 'logo',
-        code: 'not_a_picture',
-        detail: {
-          zh: '该素材不是可读取的图片，请上传 PNG 或 JPEG。',
-          en: 'The medium is no picture that can be read. Upload a PNG or a JPEG.',
-        },
-      },
-    ]);
+    if (typeof logo !== 'string') return logo;
+    throw new AppError('media_not_usable', [LOGO_FAULTS[logo]]);
   }
 }
+
+const LOGO_FAULTS: Readonly<Record<'unreadable' | 'too_large', FieldError>> = {
+  unreadable: {
+    field: 'logo',
+    code: 'not_a_picture',
+    detail: {
+      zh: '该素材不是可读取的图片，请上传 PNG 或 JPEG。',
+      en: 'The medium is no picture that can be read. Upload a PNG or a JPEG.',
+    },
+  },
+  too_large: {
+    field: 'logo',
+    code: 'too_large',
+    detail: {
+      zh: `该图片超过 ${MAX_PIXELS} 像素（宽 × 高，如 5000 × 5000），请缩小后上传；400 × 400 已足够。`,
+      en: `The picture has more than ${MAX_PIXELS} pixels (width × height, as 5000 × 5000 has). Upload a smaller one: 400 × 400 are enough.`,
+    },
+  },
+};
 
 /** With the scene behind it, since names may be alike. */
 function fileNameOf({ name, scene }: QrCode): string {
