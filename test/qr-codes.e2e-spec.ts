@@ -321,6 +321,16 @@ describe('managing', () => {
     expect(body.scene).not.toBe(code.scene);
   });
 
+  it('calls a copy so in the language of who asks, however long its name is', async () => {
+    const english = { 'accept-language': 'en' };
+    const { id } = await newCode(service, { name: 'Till' });
+    const copied = await call('POST', `${service}/qr-codes/${id}/copy`, {}, english);
+    expect(copied.body.name).toBe('Till (copy)');
+    const long = await newCode(service, { name: `${'长'.repeat(95)}🎉🎉🎉🎉🎉` });
+    const other = await call('POST', `${service}/qr-codes/${long.id}/copy`, {});
+    expect(other.body.name).toBe(`${'长'.repeat(95)}🎉（副本）`);
+  });
+
   it('deletes no active code and changes no ended one', async () => {
     const { id } = await newCode();
     const path = `${service}/qr-codes/${id}`;

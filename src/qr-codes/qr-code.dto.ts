@@ -191,7 +191,8 @@ export class UpdateQrCodeDto extends QrCodeSettingsDto {
 
 export class CopyQrCodeDto {
   @ApiPropertyOptional({
-    description: '不填则为“原名称（副本）” / Left out: the name of the other with （副本）',
+    description:
+      '不填则为“原名称（副本）”，按请求的语言 / Left out: the name of the other with “(copy)”, in the language of the call',
     minLength: 1,
     maxLength: 100,
     example: '北京店收银台',

@@ -24,6 +24,8 @@ import { Env } from '../../config/env.js';
 import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
 import { VisibleAccountGuard } from '../accounts/visible-account.guard.js';
 import { ApiProblems } from '../common/api-docs.js';
+import { CurrentLang } from '../common/current-lang.js';
+import type { Lang } from '../common/text.js';
 import { MESSAGE_DTOS } from '../messages/kinds/customer-service-message.dto.js';
 import { MAX_PERMANENT } from './qr-code-maker.js';
 import {
@@ -200,8 +202,10 @@ export class QrCodesController {
     @Param('appid') appid: string,
     @Param('id') id: string,
     @Body() { name }: CopyQrCodeDto,
+    @CurrentLang() lang: Lang,
   ): Promise<QrCodeDto> {
-    const copied = await this.codes.copy(caller, appid, id, name);
+    const wanted = { lang, ...(name !== undefined && { name }) };
+    const copied = await this.codes.copy(caller, appid, id, wanted);
     return toQrCodeDto(copied, this.env.publicUrl);
   }
 }

@@ -8,6 +8,7 @@ import { AccountsService } from '../accounts/accounts.service.js';
 import { AppError, type FieldError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { fromCursor, type Page, toPage } from '../common/paging.js';
+import { inLang, type Lang, type Text } from '../common/text.js';
 import { AccountData } from '../database/account-data.js';
 import { Database, type Tx } from '../database/database.js';
 import { newScene, QrCodeMaker, renewalOf } from './qr-code-maker.js';
@@ -22,6 +23,7 @@ import { QrCodeVisitsRepository } from './visits/qr-code-visits.repository.js';
 const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;
 const MAX_NAME = 100;
+const COPY_MARK: Text = { zh: '（副本）', en: ' (copy)' };
 
 /** What can be changed about a code. What is left out is none. */
 export interface QrCodeSettings {
@@ -128,13 +130,23 @@ export class QrCodesService implements OnModuleInit {
     return { code, figures: NO_FIGURES };
   }
 
-  /** Another code with the settings of this one, under a scene of its own. An ended one may be copied too. @throws as {@link create} */
-  async copy(caller: Caller, appid: string, id: string, name?: string): Promise<CountedQrCode> {
+  /**
+   * Another code with the settings of this one, under a scene of its own. An ended one may be copied too.
+   *
+   * @param wanted its name; left out, the name of the other, said to be a copy in the caller's language
+   * @throws as {@link create}
+   */
+  async copy(
+    caller: Caller,
+    appid: string,
+    id: string,
+    { name, lang }: { name?: string; lang: Lang },
+  ): Promise<CountedQrCode> {
     const { code } = await this.get(caller, appid, id);
     const { group, replies, page, expiresInDays, endsAt } = code;
     const isOver = endsAt !== null && endsAt <= this.clock.now();
     return this.create(caller, appid, {
-      name: name ?? `${code.name}（副本）`.slice(0, MAX_NAME),
+      name: name ?? nameOfCopy(code.name, lang),
       channel: code.channel,
       permanent: code.isPermanent,
       tags: code.tags.map((tag) => tag.name),
@@ -322,6 +334,16 @@ export class QrCodesService implements OnModuleInit {
     const detail = { qrCodeId: id, scene, name, channel };
     await this.audit.record(tx, { actor, action, target: appid, tenantId, detail });
   }
+}
+
+/** However long the name is, it is told from that of the other. */
+function nameOfCopy(name: string, lang: Lang): string {
+  const mark = inLang(COPY_MARK, lang);
+  return (
+    Array.from(name)
+      .slice(0, MAX_NAME - mark.length)
+      .join('') + mark
+  );
 }
 
 /** What WeChat's two sorts of codes do not have. */
