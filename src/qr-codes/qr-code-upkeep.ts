@@ -56,6 +56,7 @@ export class QrCodeUpkeep implements OnModuleInit {
       return { renewAt: new Date(this.clock.now().getTime() + RETRY_MS) };
     });
     await this.db.write(async (tx) => {
+      await this.accounts.findForUpdate(tx, code.appid);
       const row = await this.codes.findForUpdate(tx, code.appid, code.id);
       if (row?.status !== 'active') return;
       await this.codes.update(tx, code.id, { ...values, ...this.#lookAgain(row, values) });

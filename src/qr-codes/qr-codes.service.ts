@@ -253,6 +253,7 @@ export class QrCodesService implements OnModuleInit {
   /** Ends one whose time is over, unless somebody has meanwhile. */
   async endOverdue({ appid, id }: QrCode): Promise<void> {
     await this.db.write(async (tx) => {
+      await this.accounts.findForUpdate(tx, appid);
       const row = await this.codes.findForUpdate(tx, appid, id);
       const now = this.clock.now();
       if (row?.status === 'active' && row.endsAt && row.endsAt <= now) await this.#end(tx, row);
@@ -285,7 +286,7 @@ export class QrCodesService implements OnModuleInit {
     change: (tx: Tx, row: QrCode) => Promise<{ row: QrCode; action: string | null }>,
   ): Promise<QrCode> {
     return this.db.write(async (tx) => {
-      // Everybody who changes a code locks its account first.
+      // Everybody who changes a code locks its account first, but for ReplyFiles, which notes what it has done with files.
       const { tenantId } = await this.accounts.getForUpdate(tx, caller, appid);
       const before = await this.codes.findForUpdate(tx, appid, id);
       if (!before) throw new AppError('not_found');
