@@ -73,6 +73,10 @@ export class CreateQrCodes1796688000000 implements MigrationInterface {
         indices: [
           { name: 'idx_qr_code_visit_person', columnNames: ['appid', 'openid', 'act', 'at'] },
           { name: 'idx_qr_code_visit_qr_code_id_at', columnNames: ['qr_code_id', 'at'] },
+          {
+            name: 'idx_qr_code_visit_figures',
+            columnNames: ['qr_code_id', 'openid', 'visit', 'act', 'stays'],
+          },
         ],
       }),
     );

@@ -15,6 +15,8 @@ const asFlag = { to: Number, from: Boolean };
 @Entity('qr_code_visit')
 @Index('idx_qr_code_visit_person', ['appid', 'openid', 'act', 'at'])
 @Index('idx_qr_code_visit_qr_code_id_at', ['qrCodeId', 'at'])
+// All that the figures of a whole history are counted from, with each person's rows together.
+@Index('idx_qr_code_visit_figures', ['qrCodeId', 'openid', 'visit', 'act', 'stays'])
 export class QrCodeVisit {
   /** Of the push. */
   @PrimaryColumn({ type: 'varchar', length: 36 })
