@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 
 import { Injectable } from '@nestjs/common';
+import pLimit from 'p-limit';
 
 import type { Caller } from '../../access/roles.js';
 import { AccountsService } from '../../accounts/accounts.service.js';
@@ -30,6 +31,8 @@ export interface Look {
 @Injectable()
 export class QrCodePictures {
   #packing = 0;
+  /** Of all archives, one picture at a time: a large one takes a hundred megabytes while it is drawn. */
+  readonly #inTurn = pLimit(1);
 
   constructor(
     private readonly codes: QrCodesRepository,
@@ -88,7 +91,8 @@ export class QrCodePictures {
     isCaptioned: boolean,
   ): AsyncGenerator<ArchiveFile> {
     for (const code of codes) {
-      const content = await this.#draw(code, look, logo, isCaptioned ? code.name : undefined);
+      const caption = isCaptioned ? code.name : undefined;
+      const content = await this.#inTurn(() => this.#draw(code, look, logo, caption));
       yield { name: `${fileNameOf(code)}.${ENDINGS[look.format]}`, content };
     }
   }
