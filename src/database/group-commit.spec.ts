@@ -233,4 +233,40 @@ describe('GroupCommit', () => {
     storage.isQuick = true;
     expect(await group.add('e')).toBe('kept e');
   });
+
+  it('writes each alone when a group has failed, where it is told to', async () => {
+    const statements: string[][] = [];
+    const splits: unknown[] = [];
+    const failure = new Error('wrong');
+    const group = make(new Storage(), {
+      commit: async (items) => {
+        statements.push(items);
+        if (items.includes('b')) throw failure;
+        return items.map((item) => `kept ${item}`);
+      },
+      onSplit: (error, items) => splits.push([error, items]),
+    });
+    expect(await Promise.allSettled(['a', 'b', 'c'].map((item) => group.add(item)))).toEqual([
+      { status: 'fulfilled', value: 'kept a' },
+      { status: 'rejected', reason: failure },
+      { status: 'fulfilled', value: 'kept c' },
+    ]);
+    expect(statements).toEqual([['a', 'b', 'c'], ['a'], ['b'], ['c']]);
+    expect(splits).toEqual([[failure, 3]]);
+  });
+
+  it('splits no group that has failed because the storage is away', async () => {
+    const storage = new Storage();
+    storage.isQuick = false;
+    const group = make(storage, { onSplit: () => expect('a split').toBe('none') });
+    const settled = Promise.allSettled(['a', 'b'].map((item) => group.add(item)));
+    await turn();
+    const failure = Object.assign(new Error('gone'), { code: 'ECONNRESET' });
+    storage.fail(failure);
+    expect(await settled).toEqual([
+      { status: 'rejected', reason: failure },
+      { status: 'rejected', reason: failure },
+    ]);
+    expect(storage.groups).toEqual([['a', 'b']]);
+  });
 });

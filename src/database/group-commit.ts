@@ -1,4 +1,5 @@
 import { AppError } from '../common/app-error.js';
+import { isStorageAway } from './storage-away.js';
 
 export interface GroupCommitOptions<I, O> {
   /** Writes the items in one statement. @returns one result for each, in their order */
@@ -16,6 +17,11 @@ export interface GroupCommitOptions<I, O> {
   maxWaitingBytes: number;
   /** How long a caller waits for its item. What is still waiting then is not written any more. */
   withinMs: number;
+  /**
+   * Where items have nothing to do with each other: called when a group has failed, not for want of the storage. Each is
+   * then written alone, so that what is wrong with one does not cost the others. Default: all of them have failed.
+   */
+  onSplit?: (error: unknown, items: number) => void;
 }
 
 interface Waiting<I, O> {
@@ -145,11 +151,24 @@ export class GroupCommit<I, O> {
       const results = await this.options.commit(group.map(({ item }) => item));
       group.forEach(({ resolve }, n) => resolve(results[n] as O));
     } catch (error) {
-      for (const { reject } of group) reject(error);
+      const { onSplit } = this.options;
+      if (onSplit && group.length > 1 && !isStorageAway(error)) {
+        onSplit(error, group.length);
+        for (const one of group) await this.#commitAlone(one);
+      } else for (const { reject } of group) reject(error);
     } finally {
       for (const { ended } of group) ended?.();
       this.#startedAt.delete(started);
       this.#flush();
+    }
+  }
+
+  async #commitAlone({ item, resolve, reject }: Waiting<I, O>): Promise<void> {
+    try {
+      const [result] = await this.options.commit([item]);
+      resolve(result as O);
+    } catch (error) {
+      reject(error);
     }
   }
 }

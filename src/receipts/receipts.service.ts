@@ -15,7 +15,6 @@ import { fromCursor, type Page, toPage } from '../common/paging.js';
 import { AccountData } from '../database/account-data.js';
 import { Database, type Tx } from '../database/database.js';
 import { GroupCommit } from '../database/group-commit.js';
-import { isStorageAway } from '../database/storage-away.js';
 import type { EventSubject } from '../events/event-types.js';
 import { EventsService, type NewEvent } from '../events/events.service.js';
 import type { Consent } from '../messages/people/ledger.js';
@@ -59,7 +58,7 @@ interface NewReceipts {
 /** What mini-programs are told of their subscription messages, one row for each entry of an event. */
 @Injectable()
 export class ReceiptsService implements OnModuleInit {
-  readonly #inserts: GroupCommit<NewReceipts, Error | null>;
+  readonly #inserts: GroupCommit<NewReceipts, undefined>;
 
   constructor(
     private readonly env: Env,
@@ -80,9 +79,14 @@ export class ReceiptsService implements OnModuleInit {
     this.#inserts = new GroupCommit({
       ...GROUP,
       inFlight: this.db.isSqlite ? 1 : 2,
-      commit: (group) => this.#writeGroup(group),
+      commit: async (group) => {
+        await this.db.write((tx) => this.#write(tx, group));
+        return group.map(() => undefined);
+      },
       weigh: ({ receipts }) =>
         receipts.reduce((sum, { payload }) => sum + JSON.stringify(payload).length + ROW_BYTES, 0),
+      onSplit: (error, pushes) =>
+        this.logger.warn('receipt.group_failed', { pushes, ...errorFields(error) }),
     });
   }
 
@@ -138,8 +142,7 @@ export class ReceiptsService implements OnModuleInit {
   async #keep(push: EventPush, context: PushContext): Promise<void> {
     const receipts = this.#read(push, context);
     if (receipts.length === 0) return;
-    const failure = await this.#inserts.add({ receipts, isRepeated: context.attempts > 1 });
-    if (failure) throw failure;
+    await this.#inserts.add({ receipts, isRepeated: context.attempts > 1 });
   }
 
   #read(push: EventPush, { id, account, receivedAt }: PushContext): Receipt[] {
@@ -157,26 +160,6 @@ export class ReceiptsService implements OnModuleInit {
       openid,
       occurredAt,
     }));
-  }
-
-  /** All in one transaction. When that fails, each alone: what is wrong with one must not cost the others. */
-  async #writeGroup(group: readonly NewReceipts[]): Promise<(Error | null)[]> {
-    try {
-      await this.db.write((tx) => this.#write(tx, group));
-      return group.map(() => null);
-    } catch (error) {
-      if (group.length === 1 || isStorageAway(error)) throw error;
-      this.logger.warn('receipt.group_failed', { pushes: group.length, ...errorFields(error) });
-    }
-    const outcomes: (Error | null)[] = [];
-    for (const one of group)
-      outcomes.push(
-        await this.db
-          .write((tx) => this.#write(tx, [one]))
-          .then(() => null)
-          .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error)))),
-      );
-    return outcomes;
   }
 
   /** What is there already is left alone, and nothing told of it. Nor is anything kept for an account that is gone. */
