@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Brackets, In, IsNull, Not, type SelectQueryBuilder } from 'typeorm';
 
 import { Database, type Tx } from '../database/database.js';
+import { GroupRead } from '../database/group-read.js';
 import { Account, type AuthorizationState } from './account.entity.js';
 
 /** Whose accounts are looked at: a tenant's, everybody's with the unclaimed ones, or the unclaimed alone. */
@@ -45,10 +46,24 @@ export interface AccountCount {
 
 @Injectable()
 export class AccountsRepository {
-  constructor(private readonly db: Database) {}
+  readonly #looks: GroupRead<string, Account | null>;
 
-  find(appid: string, on: Tx = this.db.read): Promise<Account | null> {
-    return on.findOneBy(Account, { appid });
+  constructor(private readonly db: Database) {
+    this.#looks = new GroupRead(this.db.isSqlite, (appids) => this.#findAll(appids));
+  }
+
+  find(appid: string, on?: Tx): Promise<Account | null> {
+    return on ? on.findOneBy(Account, { appid }) : this.#looks.find(appid);
+  }
+
+  /** Those of the appids, in their order. Each has an object of its own. */
+  async #findAll(appids: readonly string[]): Promise<(Account | null)[]> {
+    const found = await this.db.read.findBy(Account, { appid: In([...new Set(appids)]) });
+    const byAppid = new Map(found.map((account) => [account.appid, account]));
+    return appids.map((appid) => {
+      const account = byAppid.get(appid);
+      return account ? Object.assign({}, account) : null;
+    });
   }
 
   /** Reads the account as it is now, and keeps others from changing it until the transaction ends. */

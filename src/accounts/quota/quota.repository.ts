@@ -1,13 +1,20 @@
 import { Injectable } from '@nestjs/common';
-import { In, LessThanOrEqual, MoreThan } from 'typeorm';
+import { In, LessThanOrEqual } from 'typeorm';
 
+import { groupBy } from '../../common/group-by.js';
 import { Database, type Tx } from '../../database/database.js';
 import { deletePage } from '../../database/delete-page.js';
+import { GroupRead } from '../../database/group-read.js';
 import { QuotaBudget, QuotaPause, QuotaReset } from './quota.entity.js';
 
 @Injectable()
 export class QuotaRepository {
-  constructor(private readonly db: Database) {}
+  /** Of lists of appids. */
+  readonly #looks: GroupRead<readonly string[], QuotaPause[]>;
+
+  constructor(private readonly db: Database) {
+    this.#looks = new GroupRead(this.db.isSqlite, (lists) => this.#findPauses(lists));
+  }
 
   findBudget(appid: string, month: string, on: Tx = this.db.read): Promise<QuotaBudget | null> {
     return on.findOneBy(QuotaBudget, { appid, month });
@@ -94,8 +101,14 @@ export class QuotaRepository {
     return affected ?? 0;
   }
 
-  findPauses(appids: readonly string[], now: Date): Promise<QuotaPause[]> {
-    if (appids.length === 0) return Promise.resolve([]);
-    return this.db.read.findBy(QuotaPause, { appid: In([...appids]), until: MoreThan(now) });
+  async findPauses(appids: readonly string[], now: Date): Promise<QuotaPause[]> {
+    if (appids.length === 0) return [];
+    return (await this.#looks.find(appids)).filter(({ until }) => until > now);
+  }
+
+  async #findPauses(lists: readonly (readonly string[])[]): Promise<QuotaPause[][]> {
+    const found = await this.db.read.findBy(QuotaPause, { appid: In([...new Set(lists.flat())]) });
+    const byAccount = groupBy(found, ({ appid }) => appid);
+    return lists.map((appids) => appids.flatMap((appid) => byAccount.get(appid) ?? []));
   }
 }

@@ -3,8 +3,10 @@ import { Injectable } from '@nestjs/common';
 import { In, IsNull, Not } from 'typeorm';
 
 import { chunksOf } from '../../common/chunks.js';
+import { groupBy } from '../../common/group-by.js';
 import type { Position } from '../../common/paging.js';
 import { Database, toSqlTime, type Tx } from '../../database/database.js';
+import { GroupRead } from '../../database/group-read.js';
 import { newestFirst } from '../../database/newest-first.js';
 import { Person, ReplyWindowRow } from './person.entity.js';
 
@@ -14,9 +16,72 @@ export interface PeopleFilter {
   following?: boolean;
 }
 
+/** What the ledger knows of one person, for one account. */
+export interface Reach {
+  /** Null: not known, or of an account that nobody follows. */
+  isFollower: boolean | null;
+  /** Since when the person refuses our messages; null while we know of none. */
+  blockedAt: Date | null;
+  /** Since when the account has the person on its blacklist. */
+  blacklistedAt: Date | null;
+  /** Since when WeChat calls the openid wrong. */
+  unknownAt: Date | null;
+}
+
+const UNKNOWN_REACH: Reach = {
+  isFollower: null,
+  blockedAt: null,
+  blacklistedAt: null,
+  unknownAt: null,
+};
+
+type PersonKey = Pick<Person, 'appid' | 'openid'>;
+type RawTime = string | Date | null;
+
+interface RawReach {
+  openid: string;
+  is_follower: number | null;
+  blocked_at: RawTime;
+  blacklisted_at: RawTime;
+  unknown_at: RawTime;
+}
+
 @Injectable()
 export class PeopleRepository {
-  constructor(private readonly db: Database) {}
+  readonly #reaches: GroupRead<PersonKey, Reach>;
+
+  constructor(private readonly db: Database) {
+    this.#reaches = new GroupRead(this.db.isSqlite, (keys) => this.#findReaches(keys));
+  }
+
+  /** What is known of somebody who is to be written to; of a stranger nothing is. */
+  findReach(appid: string, openid: string): Promise<Reach> {
+    return this.#reaches.find({ appid, openid });
+  }
+
+  async #findReaches(keys: readonly PersonKey[]): Promise<Reach[]> {
+    const known = new Map<string, Reach>();
+    for (const [appid, ofAccount] of groupBy(keys, (key) => key.appid)) {
+      const openids = [...new Set(ofAccount.map(({ openid }) => openid))];
+      const rows = await this.db.read.query<RawReach[]>(
+        'SELECT openid, is_follower, blocked_at, blacklisted_at, unknown_at FROM person ' +
+          `WHERE appid = ? AND openid IN (${openids.map(() => '?').join(', ')})`,
+        [appid, ...openids],
+      );
+      for (const row of rows) known.set(`${appid} ${row.openid}`, this.#toReach(row));
+    }
+    return keys.map(({ appid, openid }) => known.get(`${appid} ${openid}`) ?? UNKNOWN_REACH);
+  }
+
+  #toReach({ is_follower: isFollower, ...row }: RawReach): Reach {
+    const at = (raw: RawTime): Date | null => (raw === null ? null : this.db.toDate(raw));
+    return {
+      isFollower: isFollower === null ? null : isFollower === 1,
+      blockedAt: at(row.blocked_at),
+      blacklistedAt: at(row.blacklisted_at),
+      unknownAt: at(row.unknown_at),
+    };
+  }
 
   find(appid: string, openid: string, on: Tx = this.db.read): Promise<Person | null> {
     return on.findOneBy(Person, { appid, openid });

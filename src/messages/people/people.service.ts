@@ -18,20 +18,10 @@ import {
   takeInteraction,
   takeRefusal,
 } from './ledger.js';
-import { type PeopleFilter, PeopleRepository, STRANGER } from './people.repository.js';
+import { type PeopleFilter, PeopleRepository, type Reach, STRANGER } from './people.repository.js';
 import type { Person, SubscriptionGrant } from './person.entity.js';
 
-/** What the ledger knows of one person, for one account. */
-export interface Reach {
-  /** Null: not known, or of an account that nobody follows. */
-  isFollower: boolean | null;
-  /** Since when the person refuses our messages; null while we know of none. */
-  blockedAt: Date | null;
-  /** Since when the account has the person on its blacklist. */
-  blacklistedAt: Date | null;
-  /** Since when WeChat calls the openid wrong. */
-  unknownAt: Date | null;
-}
+export type { Reach };
 
 /** What lets an account write back to somebody for a while. */
 export interface OpenWindow {
@@ -84,10 +74,8 @@ export class PeopleService implements OnModuleInit {
   }
 
   /** What is known of somebody who is to be written to. Of a stranger nothing is, which is no reason against it. */
-  async findReach(appid: string, openid: string, on?: Tx): Promise<Reach> {
-    const person = (await this.people.find(appid, openid, on)) ?? STRANGER;
-    const { isFollower, blockedAt, blacklistedAt, unknownAt } = person;
-    return { isFollower, blockedAt, blacklistedAt, unknownAt };
+  findReach(appid: string, openid: string): Promise<Reach> {
+    return this.people.findReach(appid, openid);
   }
 
   /** The live windows, those that end first before the others; of one that is used up `left` is 0. */
