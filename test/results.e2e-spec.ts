@@ -83,6 +83,22 @@ describe('a result', () => {
     },
   );
 
+  it('that comes before the answer ends each of many that are sent at once', async () => {
+    app.sandbox.results.timing = 'before_answer';
+    const people: string[] = [];
+    for (let n = 0; n < 20; n++) people.push(await newFollower(app, service));
+    const [blocking] = people;
+    app.sandbox.person(service, blocking ?? '').spoilNextResult({ status: 'failed:user block' });
+    const sent = await Promise.all(people.map((openid) => sendTemplate(openid)));
+    await app.settled();
+    const ends = await Promise.all(sent.map(({ id }) => getDelivery(app, id)));
+    expect(ends.map(({ openid, status }) => ({ openid, status }))).toEqual(
+      people.map((openid) => ({ openid, status: openid === blocking ? 'failed' : 'delivered' })),
+    );
+    for (const { id, status } of ends)
+      expect((await toldOf(id)).filter((told) => told !== 'accepted')).toEqual([status]);
+  });
+
   it('that comes again changes nothing', async () => {
     app.sandbox.results.timing = 'held';
     const { id, msgid } = await sendTemplate();

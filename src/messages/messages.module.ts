@@ -23,6 +23,7 @@ import { SubscriptionMessageKind } from './kinds/subscription-message.kind.js';
 import { TemplateMessageKind } from './kinds/template-message.kind.js';
 import { MediaModule } from './media/media.module.js';
 import { PeopleModule } from './people/people.module.js';
+import { Acceptances } from './sending/acceptances.js';
 import { DeliverySender } from './sending/delivery-sender.js';
 import { MessagesController } from './sending/messages.controller.js';
 import { SceneGate } from './sending/scene-gate.js';
@@ -44,6 +45,7 @@ import { TemplatesModule } from './templates/templates.module.js';
   ],
   controllers: [DeliveriesController, MessagesController],
   providers: [
+    Acceptances,
     BroadcastKind,
     CarriedMedia,
     CustomerServiceMessageKind,

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, LessThan, LessThanOrEqual, MoreThanOrEqual, Not } from 'typeorm';
 
+import { chunksOf } from '../../common/chunks.js';
 import { groupBy } from '../../common/group-by.js';
 import type { Position } from '../../common/paging.js';
-import { Database, type Tx } from '../../database/database.js';
+import { Database, toSqlTime, type Tx } from '../../database/database.js';
 import { deletePage } from '../../database/delete-page.js';
 import { newestFirst } from '../../database/newest-first.js';
 import { Delivery, type DeliveryStatus, type MessageKindName } from './delivery.entity.js';
@@ -25,11 +26,21 @@ export type NewDelivery = Omit<Delivery, 'leaseUntil' | 'firstSentAt'>;
 /** Whom a delivery belongs to while it is sent. */
 export type Held = Pick<Delivery, 'id' | 'epoch'>;
 
+/** When a message was taken, when its result is overdue, and when all was said of it. */
+export type Accepted = Pick<Delivery, 'acceptedAt' | 'resultDueAt' | 'finishedAt'>;
+
 /** Somebody, for one account. */
 export interface Recipient {
   appid: string;
   openid: string;
 }
+
+/** What is written of one that begins, beside the times of its lease. */
+const BEGUN = [
+  ...['id', 'appid', 'kind', 'openid', 'user_id', 'template_id', 'status', 'content'],
+  ...['parts', 'parts_sent', 'attempts', 'epoch', 'created_at', 'campaign_id'],
+];
+const RENEWED_AT_ONCE = 500;
 
 @Injectable()
 export class DeliveriesRepository {
@@ -45,19 +56,28 @@ export class DeliveriesRepository {
     return tx.find(Delivery, { where: { id: In([...ids]) }, ...this.db.currentRead(tx) });
   }
 
-  /** Adds one that is to be sent at once, in one statement: nothing else belongs to it. */
-  async begin(row: NewDelivery, leaseMs: number): Promise<void> {
-    const insert = this.db.read
-      .createQueryBuilder()
-      .insert()
-      .into(Delivery)
-      .values({
-        ...row,
-        leaseUntil: () => this.db.nowSql(leaseMs),
-        firstSentAt: () => this.db.nowSql(),
-      });
-    const [sql, parameters] = insert.getQueryAndParameters();
-    await this.db.statement(sql, parameters);
+  /** Adds some that are to be sent at once, in one statement that commits by itself: nothing else belongs to them. */
+  async begin(rows: readonly NewDelivery[], leaseMs: number): Promise<void> {
+    const values = `(${BEGUN.map(() => '?').join(', ')}, ${this.db.nowSql(leaseMs)}, ${this.db.nowSql()})`;
+    await this.db.statement(
+      `INSERT INTO delivery (${BEGUN.join(', ')}, lease_until, first_sent_at) VALUES ${rows.map(() => values).join(', ')}`,
+      rows.flatMap((row) => [
+        row.id,
+        row.appid,
+        row.kind,
+        row.openid,
+        row.userId,
+        row.templateId,
+        row.status,
+        row.content,
+        row.parts,
+        row.partsSent,
+        row.attempts,
+        row.epoch,
+        toSqlTime(row.createdAt),
+        row.campaignId,
+      ]),
+    );
   }
 
   async insert(tx: Tx, row: NewDelivery): Promise<void> {
@@ -105,16 +125,46 @@ export class DeliveriesRepository {
     return affected === 1;
   }
 
-  /** Lengthens the time for which it belongs to its holder. */
-  async renew({ id, epoch }: Held, leaseMs: number): Promise<void> {
-    await this.db.write((tx) =>
-      tx
-        .createQueryBuilder()
-        .update(Delivery)
-        .set({ leaseUntil: () => this.db.nowSql(leaseMs) })
-        .where({ id, epoch, status: 'sending' })
-        .execute(),
+  /**
+   * Writes down that WeChat has taken them, and waits for their results for `resultWithinMs`, or for none where it is null.
+   * Their contents have served their purpose.
+   *
+   * @param rows that have an epoch in common
+   * @returns how many were still their holder's
+   */
+  async accept(
+    tx: Tx,
+    rows: readonly (Held & Pick<Delivery, 'msgid'>)[],
+    { acceptedAt, resultDueAt, finishedAt }: Accepted,
+  ): Promise<number> {
+    const cases = rows.map(() => 'WHEN ? THEN ?').join(' ');
+    const at = (time: Date | null): string | null => time && toSqlTime(time);
+    const sql =
+      `UPDATE delivery ${this.db.byIdSql} SET status = 'accepted', msgid = CASE id ${cases} END, failure = NULL, content = NULL, ` +
+      'parts_sent = parts, lease_until = NULL, accepted_at = ?, result_due_at = ?, finished_at = ? ' +
+      `WHERE id IN (${places(rows)}) AND epoch = ? AND status = 'sending'`;
+    const result = await tx.queryRunner?.query(
+      sql,
+      [
+        ...rows.flatMap(({ id, msgid }) => [id, msgid]),
+        ...[at(acceptedAt), at(resultDueAt), at(finishedAt)],
+        ...rows.map(({ id }) => id),
+        rows[0]?.epoch,
+      ],
+      true,
     );
+    return result?.affected ?? 0;
+  }
+
+  /** Lengthens the time for which they belong to their holder. */
+  async renew(held: readonly Held[], leaseMs: number): Promise<void> {
+    for (const [epoch, alike] of groupBy(held, (one) => one.epoch))
+      for (const chunk of chunksOf(alike, RENEWED_AT_ONCE))
+        await this.db.statement(
+          `UPDATE delivery ${this.db.byIdSql} SET lease_until = ${this.db.nowSql(leaseMs)} ` +
+            `WHERE id IN (${places(chunk)}) AND epoch = ? AND status = 'sending'`,
+          [...chunk.map(({ id }) => id), epoch],
+        );
   }
 
   /** Writes down what became of one that nobody holds. @returns whether its status was one of these */
@@ -230,4 +280,8 @@ export class DeliveriesRepository {
   erasePerson(tx: Tx, appid: string, openid: string, limit: number): Promise<number> {
     return deletePage(tx, Delivery, { appid, openid }, limit);
   }
+}
+
+function places(rows: readonly unknown[]): string {
+  return rows.map(() => '?').join(', ');
 }

@@ -10,13 +10,23 @@ import { AppError } from '../../common/app-error.js';
 import { Clock } from '../../common/clock.js';
 import { Metrics } from '../../common/metrics.js';
 import { fromCursor, type Page, toPage } from '../../common/paging.js';
+import { errorFields, Logger } from '../../common/logger.js';
 import { AccountData } from '../../database/account-data.js';
 import { Database, type Tx } from '../../database/database.js';
+import { GroupCommit } from '../../database/group-commit.js';
 import { SealedColumns } from '../../database/sealed-columns.js';
-import { EventsService } from '../../events/events.service.js';
+import { EventsService, type NewEvent } from '../../events/events.service.js';
+import { Heartbeat } from '../../queue/heartbeat.js';
 import { LeasedSchedule } from '../../queue/leased-schedule.js';
-import { DeliveriesRepository, type DeliveryFilter } from './deliveries.repository.js';
+import {
+  DeliveriesRepository,
+  type DeliveryFilter,
+  type NewDelivery,
+} from './deliveries.repository.js';
 import type { Delivery, DeliveryFailure, MessageKindName } from './delivery.entity.js';
+
+/** An account, and whose it is. */
+type Holder = Pick<Account, 'tenantId' | 'appid'>;
 
 /** What a client wants to have sent. */
 export interface DeliveryRequest {
@@ -28,6 +38,16 @@ export interface DeliveryRequest {
   parts: number;
 }
 
+const BEGINS = {
+  maxItems: 200,
+  maxBytes: 1024 * 1024,
+  maxWaitingItems: 5_000,
+  maxWaitingBytes: 32 * 1024 * 1024,
+  // Longer than two statements that a silent database has swallowed: nobody is refused whose row may still be written.
+  withinMs: 30_000,
+};
+/** What a row weighs beside its content. */
+const ROW_BYTES = 400;
 const OVERDUE_SECONDS = 60;
 const PURGE_SECONDS = 3_600;
 const PAGE = 500;
@@ -36,6 +56,8 @@ const DAY_MS = 86_400_000;
 /** Every message to a single person, from its request to its final status. */
 @Injectable()
 export class DeliveryLedger implements OnModuleInit {
+  readonly #begins: GroupCommit<NewDelivery, undefined>;
+
   constructor(
     private readonly env: Env,
     private readonly db: Database,
@@ -45,10 +67,24 @@ export class DeliveryLedger implements OnModuleInit {
     private readonly secrets: SecretBox,
     private readonly sealed: SealedColumns,
     private readonly accountData: AccountData,
+    private readonly heartbeat: Heartbeat,
     private readonly schedule: LeasedSchedule,
     private readonly metrics: Metrics,
     private readonly clock: Clock,
-  ) {}
+    private readonly logger: Logger,
+  ) {
+    this.#begins = new GroupCommit({
+      ...BEGINS,
+      inFlight: this.db.isSqlite ? 1 : 2,
+      commit: async (rows) => {
+        await this.deliveries.begin(rows, this.heartbeat.leaseMs);
+        return rows.map(() => undefined);
+      },
+      weigh: ({ content }) => (content?.length ?? 0) + ROW_BYTES,
+      onSplit: (error, deliveries) =>
+        this.logger.warn('delivery.group_not_begun', { deliveries, ...errorFields(error) }),
+    });
+  }
 
   onModuleInit(): void {
     this.sealed.register({
@@ -71,10 +107,14 @@ export class DeliveryLedger implements OnModuleInit {
     this.schedule.every('purge-deliveries', PURGE_SECONDS, () => this.purge());
   }
 
-  /** Begins one that is sent at once: it belongs to this process for `leaseMs`. */
-  async begin(account: Account, request: DeliveryRequest, leaseMs: number): Promise<Delivery> {
+  /**
+   * Begins one that is sent at once: it belongs to this process as long as that lives.
+   *
+   * @throws AppError `storage_unavailable` when it was not begun in time
+   */
+  async begin(account: Account, request: DeliveryRequest): Promise<Delivery> {
     const row = this.#newRow(account, request);
-    await this.deliveries.begin(row, leaseMs);
+    await this.#begins.add(row);
     // By the process's clock: whoever sends it now has just begun.
     return { ...row, leaseUntil: null, firstSentAt: row.createdAt };
   }
@@ -154,34 +194,19 @@ export class DeliveryLedger implements OnModuleInit {
   }
 
   /** Tells of a delivery's new status, in the transaction of the change. */
-  async tell(
-    tx: Tx,
-    { tenantId, appid }: Pick<Account, 'tenantId' | 'appid'>,
-    delivery: Delivery,
-  ): Promise<void> {
-    const { id, kind, openid, userId, status, msgid, failure, attempts, campaignId } = delivery;
-    const reason = failure?.reason ?? 'none';
-    this.db.afterCommit(tx, () => this.metrics.deliveries.inc({ kind, status, reason }));
-    await this.events.emit(
+  async tell(tx: Tx, account: Holder, delivery: Delivery): Promise<void> {
+    await this.tellAll(tx, [{ account, delivery }]);
+  }
+
+  /** The same of many at once, in their order. */
+  async tellAll(tx: Tx, news: readonly { account: Holder; delivery: Delivery }[]): Promise<void> {
+    this.db.afterCommit(tx, () => {
+      for (const { kind, status, failure } of news.map(({ delivery }) => delivery))
+        this.metrics.deliveries.inc({ kind, status, reason: failure?.reason ?? 'none' });
+    });
+    await this.events.emitAll(
       tx,
-      'delivery.updated',
-      { tenantId, appid, ...(openid !== null && { openid }) },
-      {
-        appid,
-        deliveryId: id,
-        kind,
-        openid,
-        userId,
-        status,
-        msgid,
-        failure: failure && {
-          reason: failure.reason,
-          errcode: failure.errcode,
-          retryable: failure.retryable,
-        },
-        attempts,
-        campaignId,
-      },
+      news.map(({ account, delivery }) => newsOf(account, delivery)),
     );
   }
 
@@ -226,6 +251,30 @@ export class DeliveryLedger implements OnModuleInit {
       campaignId: null,
     };
   }
+}
+
+function newsOf({ tenantId, appid }: Holder, delivery: Delivery): NewEvent<'delivery.updated'> {
+  const { id, kind, openid, userId, status, msgid, failure, attempts, campaignId } = delivery;
+  return {
+    type: 'delivery.updated',
+    key: { tenantId, appid, ...(openid !== null && { openid }) },
+    payload: {
+      appid,
+      deliveryId: id,
+      kind,
+      openid,
+      userId,
+      status,
+      msgid,
+      failure: failure && {
+        reason: failure.reason,
+        errcode: failure.errcode,
+        retryable: failure.retryable,
+      },
+      attempts,
+      campaignId,
+    },
+  };
 }
 
 /** What a content is bound to. */

@@ -2,8 +2,26 @@ import { Injectable } from '@nestjs/common';
 import { In, IsNull, LessThan, MoreThanOrEqual, Not } from 'typeorm';
 
 import { groupBy } from '../../common/group-by.js';
-import { Database, type Tx } from '../../database/database.js';
-import { type MessageKindName, MessageResult } from './delivery.entity.js';
+import { Database, toSqlTime, type Tx } from '../../database/database.js';
+import {
+  type DeliveryFailure,
+  type MessageKindName,
+  MessageResult,
+  type ResultOutcome,
+} from './delivery.entity.js';
+
+/** What a message of ours finds where it meets its result. */
+export type MetResult = Pick<
+  MessageResult,
+  'appid' | 'msgid' | 'deliveryId' | 'outcome' | 'failure'
+>;
+
+interface RawResult {
+  msgid: string;
+  delivery_id: string | null;
+  outcome: ResultOutcome | null;
+  failure: string | null;
+}
 
 @Injectable()
 export class MessageResultsRepository {
@@ -26,6 +44,33 @@ export class MessageResultsRepository {
       })),
       ...this.db.currentRead(tx),
     });
+  }
+
+  /**
+   * As {@link meet}.
+   *
+   * @returns only those that tell something: of which WeChat has spoken, or by which no message of ours was known
+   */
+  async meetSent(tx: Tx, fresh: readonly MessageResult[]): Promise<MetResult[]> {
+    await this.#write(tx, fresh, ['msgid']);
+    const found: MetResult[] = [];
+    for (const [appid, rows] of groupBy(fresh, (row) => row.appid)) {
+      const sql =
+        `SELECT msgid, delivery_id, outcome, failure FROM message_result ${this.db.byIdSql} ` +
+        `WHERE appid = ? AND msgid IN (${rows.map(() => '?').join(', ')}) AND (outcome IS NOT NULL OR delivery_id IS NULL)`;
+      const raw = await tx.query<RawResult[]>(
+        // They are locked already; on MySQL, what others have committed since the first look is only seen so.
+        this.db.isSqlite ? sql : `${sql} FOR UPDATE`,
+        [appid, ...rows.map(({ msgid }) => msgid)],
+      );
+      found.push(
+        ...raw.map(({ msgid, delivery_id: deliveryId, outcome, failure }) => ({
+          ...{ appid, msgid, deliveryId, outcome },
+          failure: failure === null ? null : (JSON.parse(failure) as DeliveryFailure),
+        })),
+      );
+    }
+    return found;
   }
 
   /** Writes down what WeChat has said, over rows that are locked. */
@@ -78,15 +123,27 @@ export class MessageResultsRepository {
     rows: readonly MessageResult[],
     overwrite: readonly string[],
   ): Promise<void> {
-    const insert = tx
-      .createQueryBuilder()
-      .insert()
-      .into(MessageResult)
-      .values([...rows]);
-    await insert
-      .orUpdate([...overwrite], ['appid', 'msgid'])
-      .updateEntity(false)
-      .execute();
+    const { isSqlite } = this.db;
+    const given = overwrite.map((column) =>
+      isSqlite ? `${column} = excluded.${column}` : `${column} = VALUES(${column})`,
+    );
+    const onConflict = isSqlite
+      ? 'ON CONFLICT (appid, msgid) DO UPDATE SET'
+      : 'ON DUPLICATE KEY UPDATE';
+    await tx.query(
+      `INSERT INTO message_result (appid, msgid, delivery_id, kind, outcome, failure, openid, created_at) ` +
+        `VALUES ${rows.map(() => '(?, ?, ?, ?, ?, ?, ?, ?)').join(', ')} ${onConflict} ${given.join(', ')}`,
+      rows.flatMap((row) => [
+        row.appid,
+        row.msgid,
+        row.deliveryId,
+        row.kind,
+        row.outcome,
+        row.failure && JSON.stringify(row.failure),
+        row.openid,
+        toSqlTime(row.createdAt),
+      ]),
+    );
   }
 
   async #delete(tx: Tx, where: object, limit: number): Promise<number> {

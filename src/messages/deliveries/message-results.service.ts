@@ -14,7 +14,6 @@ import type { Text } from '../../common/text.js';
 import { AccountData } from '../../database/account-data.js';
 import { Database, type Tx } from '../../database/database.js';
 import { GroupCommit } from '../../database/group-commit.js';
-import { isStorageAway } from '../../database/storage-away.js';
 import { type PushContext, PushHandlers } from '../../pushes/push-handlers.js';
 import { LeasedSchedule } from '../../queue/leased-schedule.js';
 import { PeopleService } from '../people/people.service.js';
@@ -26,7 +25,7 @@ import type {
   MessageKindName,
   MessageResult,
 } from './delivery.entity.js';
-import { MessageResultsRepository } from './message-results.repository.js';
+import { MessageResultsRepository, type MetResult } from './message-results.repository.js';
 
 /** WeChat's word about a message. */
 export interface Result {
@@ -41,6 +40,9 @@ export interface Result {
 
 /** One whose message WeChat names. */
 type NumberedResult = Result & { msgid: string };
+
+/** A message of ours that WeChat has taken. */
+export type SentMessage = Pick<Delivery, 'id' | 'appid' | 'kind' | 'openid'> & { msgid: string };
 
 const GROUP = {
   maxItems: 200,
@@ -63,7 +65,7 @@ const CANDIDATE_MS = DAY_MS;
 /** What WeChat tells of messages after it has taken them, brought together with what was sent, in whatever order. */
 @Injectable()
 export class MessageResults implements OnModuleInit {
-  readonly #results: GroupCommit<Result, Error | null>;
+  readonly #results: GroupCommit<Result, undefined>;
 
   constructor(
     private readonly db: Database,
@@ -81,8 +83,13 @@ export class MessageResults implements OnModuleInit {
     this.#results = new GroupCommit({
       ...GROUP,
       inFlight: 1,
-      commit: (group) => this.#takeGroup(group),
+      commit: async (group) => {
+        await this.db.write((tx) => this.take(tx, group));
+        return group.map(() => undefined);
+      },
       weigh: () => RESULT_BYTES,
+      onSplit: (error, results) =>
+        this.logger.warn('message_result.group_failed', { results, ...errorFields(error) }),
     });
   }
 
@@ -106,22 +113,29 @@ export class MessageResults implements OnModuleInit {
   /** Takes results in, in the transaction of whoever was told. One that comes again changes nothing. */
   async take(tx: Tx, results: readonly Result[]): Promise<void> {
     const numbered = results.filter((result): result is NumberedResult => result.msgid !== null);
-    // In one order for everybody: two that take the same ones never wait for each other.
-    const sorted = onePerMessage(numbered).toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-    for (const chunk of chunksOf(sorted, TAKEN_AT_ONCE)) await this.#takeNumbered(tx, chunk);
+    for (const chunk of chunksOf(inOrder(onePerMessage(numbered)), TAKEN_AT_ONCE))
+      await this.#takeNumbered(tx, chunk);
     for (const result of results) if (result.msgid === null) await this.#takeNumberless(tx, result);
   }
 
   /**
-   * Notes by which number WeChat knows a message that it has just taken.
+   * Notes by which numbers WeChat knows messages that it has just taken.
    *
-   * @returns what WeChat has said of it already; null when it has said nothing yet
+   * @returns what WeChat has said of them already, by {@link keyOf}; nothing for those of which it has said nothing yet
    */
-  async meet(tx: Tx, delivery: Delivery, msgid: string): Promise<MessageResult | null> {
-    const { id, appid, kind, openid } = delivery;
-    const [row] = await this.results.meet(tx, [this.#newRow({ appid, msgid, kind, openid }, id)]);
-    if (row?.deliveryId === null) await this.results.update(tx, row, { deliveryId: id });
-    return row?.outcome ? row : null;
+  async meet(tx: Tx, sent: readonly SentMessage[]): Promise<ReadonlyMap<string, MetResult>> {
+    if (sent.length === 0) return new Map();
+    const sorted = inOrder(sent);
+    const met = await this.results.meetSent(
+      tx,
+      sorted.map((message) => this.#newRow(message, message.id)),
+    );
+    const byKey = new Map(met.map((row) => [keyOf(row), row]));
+    for (const message of sorted) {
+      const row = byKey.get(keyOf(message));
+      if (row?.deliveryId === null) await this.results.update(tx, row, { deliveryId: message.id });
+    }
+    return byKey;
   }
 
   /**
@@ -145,37 +159,13 @@ export class MessageResults implements OnModuleInit {
 
   async #receive({ fromUserName, fields }: EventPush, { account }: PushContext): Promise<void> {
     const result = readTemplateResult(fields);
-    const failure = await this.#results.add({
+    await this.#results.add({
       appid: account,
       openid: fromUserName,
       kind: 'template_message',
       msgid: result.msgid,
       failure: failureOf(result),
     });
-    if (failure) throw failure;
-  }
-
-  /** All in one transaction. When that fails, each alone: what is wrong with one must not cost the others. */
-  async #takeGroup(group: readonly Result[]): Promise<(Error | null)[]> {
-    try {
-      await this.db.write((tx) => this.take(tx, group));
-      return group.map(() => null);
-    } catch (error) {
-      if (group.length === 1 || isStorageAway(error)) throw error;
-      this.logger.warn('message_result.group_failed', {
-        results: group.length,
-        ...errorFields(error),
-      });
-    }
-    const outcomes: (Error | null)[] = [];
-    for (const one of group)
-      outcomes.push(
-        await this.db
-          .write((tx) => this.take(tx, [one]))
-          .then(() => null)
-          .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error)))),
-      );
-    return outcomes;
   }
 
   async #takeNumbered(tx: Tx, results: readonly NumberedResult[]): Promise<void> {
@@ -286,8 +276,14 @@ export class MessageResults implements OnModuleInit {
   }
 }
 
-function keyOf({ appid, msgid }: Pick<NumberedResult, 'appid' | 'msgid'>): string {
+/** By what a message and its result find each other. */
+export function keyOf({ appid, msgid }: Pick<NumberedResult, 'appid' | 'msgid'>): string {
   return `${appid} ${msgid}`;
+}
+
+/** In one order for everybody: two that write the same ones never wait for each other in a circle. */
+function inOrder<T extends Pick<NumberedResult, 'appid' | 'msgid'>>(rows: readonly T[]): T[] {
+  return rows.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }
 
 /** Of several words about one message, `delivered` holds. */

@@ -13,15 +13,16 @@ import { Heartbeat } from '../../queue/heartbeat.js';
 import { LeasedSchedule } from '../../queue/leased-schedule.js';
 import type { WorkContext } from '../../queue/work-handlers.js';
 import { WorkQueue } from '../../queue/work-queue.js';
-import { DeliveriesRepository } from '../deliveries/deliveries.repository.js';
+import { DeliveriesRepository, type Held } from '../deliveries/deliveries.repository.js';
 import { DeliveryLedger, type DeliveryRequest } from '../deliveries/delivery-ledger.js';
-import type { Delivery, MessageResult } from '../deliveries/delivery.entity.js';
+import type { Delivery } from '../deliveries/delivery.entity.js';
 import { MessageResults } from '../deliveries/message-results.service.js';
 import type { MessageKind } from '../kinds/message-kind.js';
 import { MessageKinds } from '../kinds/message-kinds.js';
 import { EligibilityService } from '../people/eligibility.service.js';
 import { PeopleService } from '../people/people.service.js';
 import { TemplatesService } from '../templates/templates.service.js';
+import { Acceptances, resultValues } from './acceptances.js';
 import { ANSWER_LOST, lostWithItsProcess, type Outcome, outcomeOf } from './outcome.js';
 
 const SEND = 'send-delivery';
@@ -40,11 +41,16 @@ type Finish = (tx: Tx) => Promise<void>;
 /** Sends deliveries, and sees to it that each comes to an end, whatever becomes of the process that sends it. */
 @Injectable()
 export class DeliverySender implements OnModuleInit {
+  /** What this process sends, by the delivery's id. */
+  readonly #held = new Map<string, Held>();
+  #stopRenewing: (() => void) | null = null;
+
   constructor(
     private readonly db: Database,
     private readonly deliveries: DeliveriesRepository,
     private readonly ledger: DeliveryLedger,
     private readonly results: MessageResults,
+    private readonly acceptances: Acceptances,
     private readonly kinds: MessageKinds,
     private readonly people: PeopleService,
     private readonly eligibility: EligibilityService,
@@ -65,11 +71,6 @@ export class DeliverySender implements OnModuleInit {
     this.schedule.every('recover-deliveries', RECOVER_SECONDS, () => this.recover());
   }
 
-  /** How long a delivery belongs to the process that begins to send it; it is renewed while that lives. */
-  get leaseMs(): number {
-    return this.heartbeat.leaseMs;
-  }
-
   /**
    * Sends one that this process holds, and writes down what came of it.
    *
@@ -79,14 +80,14 @@ export class DeliverySender implements OnModuleInit {
     account: Account,
     held: Delivery,
     content: object,
-    finish: Finish = () => Promise.resolve(),
+    finish: Finish | null = null,
   ): Promise<Delivery> {
-    const stopRenewing = this.heartbeat.hold(() => this.deliveries.renew(held, this.leaseMs));
+    this.#hold(held);
     try {
       const { delivery, outcome } = await this.#sendParts(account, held, content);
       return await this.#settle(account, delivery, outcome, finish);
     } finally {
-      stopRenewing();
+      this.#release(held);
     }
   }
 
@@ -98,6 +99,20 @@ export class DeliverySender implements OnModuleInit {
   async queue(tx: Tx, account: Account, request: DeliveryRequest, id: string): Promise<void> {
     if (!(await this.ledger.queue(tx, account, request, id))) return;
     await this.#addWork(tx, { id, appid: account.appid });
+  }
+
+  #hold({ id, epoch }: Delivery): void {
+    this.#held.set(id, { id, epoch });
+    this.#stopRenewing ??= this.heartbeat.hold(() =>
+      this.deliveries.renew([...this.#held.values()], this.heartbeat.leaseMs),
+    );
+  }
+
+  #release({ id }: Delivery): void {
+    this.#held.delete(id);
+    if (this.#held.size > 0) return;
+    this.#stopRenewing?.();
+    this.#stopRenewing = null;
   }
 
   /** Takes up what processes that have died have left behind. */
@@ -124,7 +139,7 @@ export class DeliverySender implements OnModuleInit {
     const seen = await this.deliveries.find(deliveryId);
     const account = seen && (await this.accounts.find(seen.appid));
     if (!account || (seen.status !== 'pending' && seen.status !== 'sending')) return;
-    const held = await this.deliveries.takeUp(seen, this.leaseMs);
+    const held = await this.deliveries.takeUp(seen, this.heartbeat.leaseMs);
     if (!held) return;
     const kind = this.kinds.of(held.kind);
     const isAmbiguous = seen.status === 'sending' || isInDoubt(seen);
@@ -231,20 +246,23 @@ export class DeliverySender implements OnModuleInit {
     account: Account,
     delivery: Delivery,
     outcome: Outcome,
-    finish: Finish,
+    finish: Finish | null,
   ): Promise<Delivery> {
-    const settled = await this.db.write(async (tx) => {
-      await finish(tx);
-      const after = await this.#write(tx, delivery, outcome);
-      if (after) await this.ledger.tell(tx, account, after);
-      return after;
-    });
+    const settled =
+      outcome.type === 'accepted' && !finish
+        ? await this.acceptances.add({ account, delivery, msgid: outcome.msgid })
+        : await this.db.write(async (tx) => {
+            await finish?.(tx);
+            const after = await this.#write(tx, delivery, outcome);
+            if (after) await this.ledger.tell(tx, account, after);
+            return after;
+          });
     // Another process has taken it over: what that says holds.
     return settled ?? (await this.deliveries.find(delivery.id)) ?? delivery;
   }
 
   async #write(tx: Tx, delivery: Delivery, outcome: Outcome): Promise<Delivery | null> {
-    if (outcome.type === 'accepted') return this.#writeAccepted(tx, delivery, outcome.msgid);
+    if (outcome.type === 'accepted') return this.acceptances.write(tx, delivery, outcome.msgid);
     // What WeChat says to a second try says nothing of the first, whose answer was lost.
     const isDoubtful = isInDoubt(delivery);
     const failure = isDoubtful ? delivery.failure : outcome.failure;
@@ -252,39 +270,6 @@ export class DeliverySender implements OnModuleInit {
     if (outcome.type === 'unknown' || isDoubtful) return this.#writeUnknown(tx, delivery, failure);
     const finishedAt = this.clock.now();
     return this.#update(tx, delivery, { status: 'failed', failure, finishedAt });
-  }
-
-  async #writeAccepted(tx: Tx, delivery: Delivery, msgid: string | null): Promise<Delivery | null> {
-    const { resultWithinMs } = this.kinds.of(delivery.kind);
-    const now = this.clock.now();
-    // Before the delivery: results go the same way, and neither waits for the other in a circle.
-    const isTold = resultWithinMs !== null && msgid !== null;
-    const result = isTold ? await this.results.meet(tx, delivery, msgid) : null;
-    const values: Partial<Delivery> = {
-      status: 'accepted',
-      msgid,
-      failure: null,
-      partsSent: delivery.parts,
-      acceptedAt: now,
-      ...(resultWithinMs === null
-        ? { finishedAt: now }
-        : { finishedAt: null, resultDueAt: new Date(now.getTime() + resultWithinMs) }),
-      ...resultValues(result, now),
-    };
-    const accepted = await this.#update(tx, delivery, values);
-    if (accepted) await this.#noteUsed(tx, delivery);
-    if (accepted) return accepted;
-    // Given up for lost while its answer was on its way: now it is known.
-    const isKnownNow = await this.deliveries.finish(tx, delivery.id, ['unknown'], values);
-    return isKnownNow ? Object.assign(delivery, values) : null;
-  }
-
-  /** What may have arrived has used up what the person allows. */
-  async #noteUsed(tx: Tx, { appid, openid, kind, templateId }: Delivery): Promise<void> {
-    if (openid === null) return;
-    if (kind === 'customer_service_message') await this.people.useWindows(tx, appid, openid, 1);
-    if (kind === 'subscription_message' && templateId !== null)
-      await this.people.useGrant(tx, appid, openid, templateId);
   }
 
   async #writeUnknown(
@@ -303,7 +288,7 @@ export class DeliverySender implements OnModuleInit {
       finishedAt: now,
       ...(result && { msgid: result.msgid, acceptedAt: now, ...resultValues(result, now) }),
     });
-    if (unknown) await this.#noteUsed(tx, delivery);
+    if (unknown) await this.acceptances.noteUsed(tx, delivery);
     return unknown;
   }
 
@@ -335,12 +320,6 @@ export class DeliverySender implements OnModuleInit {
 /** Whether an earlier try may have gone through. */
 function isInDoubt({ failure }: Delivery): boolean {
   return failure?.reason === ANSWER_LOST;
-}
-
-function resultValues(result: MessageResult | null, finishedAt: Date): Partial<Delivery> {
-  if (!result?.outcome) return {};
-  const { outcome: status, failure } = result;
-  return { status, failure, finishedAt, resultDueAt: null };
 }
 
 /** @param isAmbiguous it may have been sent before the account was switched off */

@@ -51,7 +51,7 @@ export class SendingService {
         ? noOpenid(account)
         : await this.#obstacle(account, { ...wanted, openid, count: wanted.parts }, scene);
     if (obstacle) return this.ledger.skip(account, wanted, obstacle);
-    const held = await this.ledger.begin(account, wanted, this.sender.leaseMs);
+    const held = await this.ledger.begin(account, wanted);
     return this.sender.send(account, held, content);
   }
 
