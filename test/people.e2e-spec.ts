@@ -530,13 +530,14 @@ describe('consents to subscription messages', () => {
       { templateId: TEMPLATE, left: 2, rejectedAt: app.clock.now().toISOString() },
       { templateId: 'TPL_B', left: 1, rejectedAt: null },
     ]);
-    await write((tx) => people.useGrant(tx, appid, openid, TEMPLATE));
+    await write((tx) => people.useGrants(tx, [{ appid, openid, templateId: TEMPLATE }]));
     expect(await leftOf(appid, openid)).toBe(1);
     await after(() => person.withdraw(TEMPLATE));
     expect(await leftOf(appid, openid)).toBe(0);
     await after(() => person.accept(TEMPLATE));
     expect(await leftOf(appid, openid)).toBe(1);
-    for (let n = 0; n < 3; n++) await write((tx) => people.useGrant(tx, appid, openid, TEMPLATE));
+    for (let n = 0; n < 3; n++)
+      await write((tx) => people.useGrants(tx, [{ appid, openid, templateId: TEMPLATE }]));
     expect(await leftOf(appid, openid)).toBe(0);
   });
 
@@ -584,7 +585,7 @@ describe('consents to subscription messages', () => {
       );
     };
     await note('accept', 'dialog');
-    await write((tx) => people.useGrant(tx, appid, openid, TEMPLATE));
+    await write((tx) => people.useGrants(tx, [{ appid, openid, templateId: TEMPLATE }]));
     expect(await leftOf(appid, openid)).toBeNull();
     expect(codesOf(await check(appid, openid))).not.toContain('no_grant');
     await note('reject', 'settings');

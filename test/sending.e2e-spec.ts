@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { Database, toSqlTime } from '../src/database/database.js';
+import { PeopleService } from '../src/messages/people/people.service.js';
 import { startApp, type TestApp } from './app.js';
 import { until } from './until.js';
 import { authorizationOf, figureOf, MINI_PROGRAM, readMetrics, uploadPicture } from './helpers.js';
@@ -658,6 +659,19 @@ describe('many messages at once', () => {
     await app.settled();
     const ends = await Promise.all(sent.map(({ id }) => getDelivery(app, id)));
     expect(ends.filter(({ status }) => status !== 'delivered')).toEqual([]);
+  });
+
+  it('use up as many consents as they are', async () => {
+    const template = newTemplate(app, mini);
+    const once = await newSubscriber(app, mini, template);
+    const often = await newSubscriber(app, mini, template, 3);
+    const sent = await Promise.all(
+      [once, often, often].map((openid) => send(app, mini, subscriptionMessage(openid, template))),
+    );
+    expect(sent.map(({ body }) => body.status)).toEqual(['accepted', 'accepted', 'accepted']);
+    const left = async (openid: string): Promise<number | null> =>
+      (await app.app.get(PeopleService).findGrant(mini, openid, template)).left;
+    expect([await left(once), await left(often)]).toEqual([0, 1]);
   });
 
   it('end without those that are no longer ours', async () => {

@@ -108,4 +108,43 @@ describe('a process that dies when WeChat has taken a message', () => {
     expect(ended).toMatchObject({ seen: 1, calls: 1 });
     expect(['unknown', 'delivered']).toContain(ended.delivery.status);
   }, 60_000);
+
+  it('has each of many sent again under its id: every person sees one', async () => {
+    const { sandbox } = stage;
+    const templateId = template(SERVICE_ACCOUNT);
+    const people = Array.from({ length: 40 }, () => newOpenid());
+    const doomed = await stage.start({ env: { CRASH_AT } });
+    listen(doomed);
+    for (const openid of people) await sandbox.person(SERVICE_ACCOUNT, openid).follow();
+    await sandbox.settled();
+    await stage.settled();
+    // Late enough for all of them to have begun.
+    const path = '/cgi-bin/message/template/send';
+    sandbox.faults.add({ path, kind: 'delay', delayMs: 1_000, times: people.length });
+    await Promise.all(
+      people.map((openid) =>
+        doomed
+          .api('POST', `/accounts/${SERVICE_ACCOUNT}/messages`, templateMessage(openid, templateId))
+          .catch(() => null),
+      ),
+    );
+    await doomed.program.exited;
+    sandbox.faults.clear();
+    const heir = await stage.start();
+    listen(heir);
+    const all = async (): Promise<DeliveryBody[]> => {
+      const list = `/accounts/${SERVICE_ACCOUNT}/deliveries?limit=100`;
+      const { body } = await heir.api<{ items: DeliveryBody[] }>('GET', list);
+      return body.items.filter(({ openid }) => people.includes(openid ?? ''));
+    };
+    await until(async () => (await all()).every(({ status }) => FINAL.includes(status)));
+    const deliveries = await all();
+    await heir.program.stop();
+    // The process died at the first answer: what it had begun by then has all come to an end, and nothing else was sent.
+    expect(deliveries.length).toBeGreaterThan(1);
+    const seen = people.map((openid) => sandbox.person(SERVICE_ACCOUNT, openid).messages.length);
+    const begun = new Set(deliveries.map(({ openid }) => openid));
+    expect(seen).toEqual(people.map((openid) => (begun.has(openid) ? 1 : 0)));
+    expect(deliveries.every(({ status }) => ['accepted', 'delivered'].includes(status))).toBe(true);
+  }, 60_000);
 });

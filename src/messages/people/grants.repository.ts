@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 
 import { chunksOf } from '../../common/chunks.js';
+import { groupBy } from '../../common/group-by.js';
 import { Database, type Tx } from '../../database/database.js';
 import { SubscriptionGrant } from './person.entity.js';
 
@@ -11,6 +12,12 @@ const KEY = ['appid', 'openid', 'template_id'];
 const VALUES = ['balance', 'is_long_term', 'changed_at', 'rejected_at', 'emptied_at'];
 /** Conditions that one statement may ask for: SQLite's nest as deep as there are of them. */
 const LOCKED_AT_ONCE = 200;
+
+interface RawKey {
+  appid: string;
+  openid: string;
+  template_id: string;
+}
 
 @Injectable()
 export class GrantsRepository {
@@ -54,15 +61,30 @@ export class GrantsRepository {
     for (const chunk of chunksOf(grants, LOCKED_AT_ONCE)) await this.#write(tx, chunk, VALUES);
   }
 
-  /** One less of what is there; a long-term one stays as it is. */
-  async useOne(tx: Tx, { appid, openid, templateId }: GrantKey): Promise<void> {
-    await tx
-      .createQueryBuilder()
-      .update(SubscriptionGrant)
-      .set({ balance: () => 'balance - 1' })
-      .where({ appid, openid, templateId, isLongTerm: false })
-      .andWhere('balance > 0')
-      .execute();
+  /**
+   * So often less of what is there, never below zero; a long-term one stays as it is.
+   *
+   * @param uses of grants that differ, in an order that is the same for everybody
+   */
+  async useAll(tx: Tx, uses: readonly (GrantKey & { times: number })[]): Promise<void> {
+    for (const chunk of chunksOf(uses, LOCKED_AT_ONCE)) {
+      // On MySQL, changing a row that is not there locks the gap where others want to insert theirs.
+      const [is, key] = whereOf(chunk);
+      const known = await tx.query<RawKey[]>(
+        `SELECT appid, openid, template_id FROM subscription_grant ${this.db.byIdSql} WHERE ${is}`,
+        key,
+      );
+      const keys = new Set(known.map((row) => `${row.appid} ${row.openid} ${row.template_id}`));
+      const there = chunk.filter((one) => keys.has(`${one.appid} ${one.openid} ${one.templateId}`));
+      for (const [times, alike] of groupBy(there, (one) => one.times)) {
+        const [isOne, parameters] = whereOf(alike);
+        await tx.query(
+          `UPDATE subscription_grant ${this.db.byIdSql} SET balance = CASE WHEN balance > ? THEN balance - ? ELSE 0 END ` +
+            `WHERE (${isOne}) AND is_long_term = 0 AND balance > 0`,
+          [times, times, ...parameters],
+        );
+      }
+    }
   }
 
   /** What people have consented to before, and not used up, is good for any number of messages. */
@@ -119,4 +141,13 @@ function emptyGrant({ appid, openid, templateId }: GrantKey): SubscriptionGrant 
     rejectedAt: null,
     emptiedAt: null,
   };
+}
+
+/** A condition that holds for these, and its parameters. */
+function whereOf(keys: readonly GrantKey[]): [string, string[]] {
+  const one = '(appid = ? AND openid = ? AND template_id = ?)';
+  return [
+    keys.map(() => one).join(' OR '),
+    keys.flatMap(({ appid, openid, templateId }) => [appid, openid, templateId]),
+  ];
 }

@@ -4,6 +4,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Env } from '../../../config/env.js';
 import type { Account } from '../../accounts/account.entity.js';
 import { Clock } from '../../common/clock.js';
+import { groupBy } from '../../common/group-by.js';
 import { fromCursor, type Page, toPage } from '../../common/paging.js';
 import { AccountData } from '../../database/account-data.js';
 import { Database, type Tx } from '../../database/database.js';
@@ -21,7 +22,7 @@ import {
 import { type PeopleFilter, PeopleRepository, type Reach, STRANGER } from './people.repository.js';
 import type { Person, SubscriptionGrant } from './person.entity.js';
 
-export type { Reach };
+export type { GrantKey, Reach };
 
 /** What lets an account write back to somebody for a while. */
 export interface OpenWindow {
@@ -138,11 +139,17 @@ export class PeopleService implements OnModuleInit {
         left -= 1;
   }
 
-  /** One consent less; a long-term one is not used up. */
-  async useGrant(tx: Tx, appid: string, openid: string, templateId: string): Promise<void> {
-    const key = { appid, openid, templateId };
-    // On MySQL, changing a row that is not there locks the gap where others want to insert theirs.
-    if (await this.grants.find(key, tx)) await this.grants.useOne(tx, key);
+  /** For each message one consent less, never below zero; a long-term one is not used up. */
+  async useGrants(tx: Tx, keys: readonly GrantKey[]): Promise<void> {
+    // Everybody locks in the same order.
+    const uses = [...groupBy(keys, keyOf)].toSorted(([one], [other]) => (one < other ? -1 : 1));
+    await this.grants.useAll(
+      tx,
+      uses.flatMap(([, alike]) => {
+        const [key] = alike;
+        return key ? [{ ...key, times: alike.length }] : [];
+      }),
+    );
   }
 
   /**

@@ -13,7 +13,7 @@ import type { Delivery, MessageResult } from '../deliveries/delivery.entity.js';
 import { keyOf, MessageResults, type SentMessage } from '../deliveries/message-results.service.js';
 import type { MessageKindName } from '../kinds/message-kind.js';
 import { MessageKinds } from '../kinds/message-kinds.js';
-import { PeopleService } from '../people/people.service.js';
+import { type GrantKey, PeopleService } from '../people/people.service.js';
 
 /** A message that WeChat has taken. */
 export interface Acceptance {
@@ -31,8 +31,8 @@ const GROUP = {
   // Longer than two transactions that a silent database has swallowed.
   withinMs: 60_000,
 };
-/** What they use up of what a person allows is written row by row, and locks it: in a group that would last too long. */
-const ALONE: readonly MessageKindName[] = ['customer_service_message', 'subscription_message'];
+/** Which of a person's windows it uses up is found out row by row: in a group that would last too long. */
+const ALONE: readonly MessageKindName[] = ['customer_service_message'];
 
 /** Writes down that WeChat has taken messages: those of one moment together, since a commit costs more than a message. */
 @Injectable()
@@ -93,11 +93,11 @@ export class Acceptances {
   }
 
   /** What may have arrived has used up what the person allows. */
-  async noteUsed(tx: Tx, { appid, openid, kind, templateId }: Delivery): Promise<void> {
+  async noteUsed(tx: Tx, delivery: Delivery): Promise<void> {
+    const { appid, openid, kind } = delivery;
     if (openid === null) return;
     if (kind === 'customer_service_message') await this.people.useWindows(tx, appid, openid, 1);
-    if (kind === 'subscription_message' && templateId !== null)
-      await this.people.useGrant(tx, appid, openid, templateId);
+    await this.people.useGrants(tx, grantOf(delivery));
   }
 
   async #writeGroup(group: readonly Acceptance[]): Promise<(Delivery | null)[]> {
@@ -122,6 +122,11 @@ export class Acceptances {
   #writeAll(group: readonly Acceptance[]): Promise<Delivery[]> {
     return this.db.write(async (tx) => {
       const now = this.clock.now();
+      // Consents, results, deliveries: as whoever takes in receipts.
+      await this.people.useGrants(
+        tx,
+        group.flatMap(({ delivery }) => grantOf(delivery)),
+      );
       const results = await this.results.meet(tx, this.#awaited(group));
       const written = group.map(({ account, delivery, msgid }) => {
         const { appid } = delivery;
@@ -179,6 +184,12 @@ export class Acceptances {
       ...resultValues(result ?? null, now),
     };
   }
+}
+
+/** The consent that a delivery has used up. */
+function grantOf({ appid, openid, kind, templateId }: Delivery): GrantKey[] {
+  const isOne = kind === 'subscription_message' && openid !== null && templateId !== null;
+  return isOne ? [{ appid, openid, templateId }] : [];
 }
 
 type ResultWords = Pick<MessageResult, 'outcome' | 'failure'>;

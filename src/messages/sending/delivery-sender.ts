@@ -41,8 +41,8 @@ type Finish = (tx: Tx) => Promise<void>;
 /** Sends deliveries, and sees to it that each comes to an end, whatever becomes of the process that sends it. */
 @Injectable()
 export class DeliverySender implements OnModuleInit {
-  /** What this process sends, by the delivery's id. */
-  readonly #held = new Map<string, Held>();
+  /** What this process sends. */
+  readonly #held = new Set<Held>();
   #stopRenewing: (() => void) | null = null;
 
   constructor(
@@ -82,12 +82,12 @@ export class DeliverySender implements OnModuleInit {
     content: object,
     finish: Finish | null = null,
   ): Promise<Delivery> {
-    this.#hold(held);
+    const release = this.#hold(held);
     try {
       const { delivery, outcome } = await this.#sendParts(account, held, content);
       return await this.#settle(account, delivery, outcome, finish);
     } finally {
-      this.#release(held);
+      release();
     }
   }
 
@@ -101,18 +101,19 @@ export class DeliverySender implements OnModuleInit {
     await this.#addWork(tx, { id, appid: account.appid });
   }
 
-  #hold({ id, epoch }: Delivery): void {
-    this.#held.set(id, { id, epoch });
+  /** Renews the lease while it is sent. @returns ends that */
+  #hold({ id, epoch }: Held): () => void {
+    const held = { id, epoch };
+    this.#held.add(held);
     this.#stopRenewing ??= this.heartbeat.hold(() =>
-      this.deliveries.renew([...this.#held.values()], this.heartbeat.leaseMs),
+      this.deliveries.renew([...this.#held], this.heartbeat.leaseMs),
     );
-  }
-
-  #release({ id }: Delivery): void {
-    this.#held.delete(id);
-    if (this.#held.size > 0) return;
-    this.#stopRenewing?.();
-    this.#stopRenewing = null;
+    return () => {
+      this.#held.delete(held);
+      if (this.#held.size > 0) return;
+      this.#stopRenewing?.();
+      this.#stopRenewing = null;
+    };
   }
 
   /** Takes up what processes that have died have left behind. */
