@@ -3,7 +3,9 @@ import { Injectable } from '@nestjs/common';
 import type { Account } from './account.entity.js';
 import { QuotaPauses } from './quota/quota-pauses.js';
 import { SceneConditions } from './scene-conditions.js';
-import { type Scene, type SceneState, scenesOf } from './scenes.js';
+import { type Scene, type SceneFacts, sceneOf, type SceneState, scenesOf } from './scenes.js';
+
+const NOTHING: SceneFacts = { conditions: new Set(), paused: new Map() };
 
 /** What accounts can do now: their rows, with what other tables and rooms know of them. */
 @Injectable()
@@ -14,14 +16,17 @@ export class AccountScenes {
   ) {}
 
   async stateOf(account: Account, scene: Scene): Promise<SceneState> {
-    const [states = []] = await this.findAll([account]);
-    const state = states.find((one) => one.scene === scene);
-    if (!state) throw new TypeError('Every account has a state for every scene.');
-    return state;
+    const [facts] = await this.#findFacts([account]);
+    return sceneOf(account, scene, facts ?? NOTHING);
   }
 
   /** Every scene of each account, in their order; a handful of queries however many they are. */
   async findAll(accounts: readonly Account[]): Promise<SceneState[][]> {
+    const facts = await this.#findFacts(accounts);
+    return accounts.map((account, n) => scenesOf(account, facts[n] ?? NOTHING));
+  }
+
+  async #findFacts(accounts: readonly Account[]): Promise<SceneFacts[]> {
     const appids = accounts.map(({ appid }) => appid);
     // Only of mini-programs anything is configured.
     const miniPrograms = accounts.filter(({ accountType }) => accountType === 'mini_program');
@@ -29,11 +34,9 @@ export class AccountScenes {
       this.pauses.find(appids),
       this.conditions.find(miniPrograms.map(({ appid }) => appid)),
     ]);
-    return accounts.map((account) =>
-      scenesOf(account, {
-        conditions: conditions.get(account.appid) ?? new Set(),
-        paused: paused.get(account.appid) ?? new Map(),
-      }),
-    );
+    return appids.map((appid) => ({
+      conditions: conditions.get(appid) ?? NOTHING.conditions,
+      paused: paused.get(appid) ?? NOTHING.paused,
+    }));
   }
 }

@@ -130,21 +130,23 @@ const RULES: Readonly<Record<Scene, SceneRule>> = {
 
 /** What the account can do now, and for everything else why not. */
 export function scenesOf(account: Account, facts: SceneFacts): SceneState[] {
-  return SCENES.map((scene) => {
-    const rule = RULES[scene];
-    const lasting = lastingReasons(account, scene);
-    const reasons = isSupported(account, rule)
-      ? [
-          ...stateReasons(account),
-          ...lasting,
-          ...missing(rule.needs, facts),
-          ...quotaReasons(account, rule, facts),
-        ]
-      : lasting;
-    const isOpen = isSupported(account, rule);
-    const warnings = isOpen ? missing(rule.wants, facts) : [];
-    return { scene, available: reasons.length === 0, reasons, warnings };
-  });
+  return SCENES.map((scene) => sceneOf(account, scene, facts));
+}
+
+/** The same of one scene. */
+export function sceneOf(account: Account, scene: Scene, facts: SceneFacts): SceneState {
+  const rule = RULES[scene];
+  const lasting = lastingReasons(account, scene);
+  if (!isSupported(account, rule))
+    return { scene, available: false, reasons: lasting, warnings: [] };
+  const reasons = [
+    ...stateReasons(account),
+    ...lasting,
+    ...missing(rule.needs, facts),
+    ...quotaReasons(account, rule, facts),
+  ];
+  const warnings = missing(rule.wants, facts);
+  return { scene, available: reasons.length === 0, reasons, warnings };
 }
 
 /** The scenes that the account's sort, verification and permissions allow, whether it is switched on or not. */

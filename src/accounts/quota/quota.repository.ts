@@ -7,10 +7,13 @@ import { deletePage } from '../../database/delete-page.js';
 import { GroupRead } from '../../database/group-read.js';
 import { QuotaBudget, QuotaPause, QuotaReset } from './quota.entity.js';
 
+/** Until when an account's API is not to be called. */
+type LivePause = Pick<QuotaPause, 'appid' | 'path' | 'until'>;
+
 @Injectable()
 export class QuotaRepository {
   /** Of lists of appids. */
-  readonly #looks: GroupRead<readonly string[], QuotaPause[]>;
+  readonly #looks: GroupRead<readonly string[], LivePause[]>;
 
   constructor(private readonly db: Database) {
     this.#looks = new GroupRead(this.db.isSqlite, (lists) => this.#findPauses(lists));
@@ -101,14 +104,19 @@ export class QuotaRepository {
     return affected ?? 0;
   }
 
-  async findPauses(appids: readonly string[], now: Date): Promise<QuotaPause[]> {
+  async findPauses(appids: readonly string[], now: Date): Promise<LivePause[]> {
     if (appids.length === 0) return [];
     return (await this.#looks.find(appids)).filter(({ until }) => until > now);
   }
 
-  async #findPauses(lists: readonly (readonly string[])[]): Promise<QuotaPause[][]> {
-    const found = await this.db.read.findBy(QuotaPause, { appid: In([...new Set(lists.flat())]) });
+  async #findPauses(lists: readonly (readonly string[])[]): Promise<LivePause[][]> {
+    const appids = [...new Set(lists.flat())];
+    const rows = await this.db.read.query<{ appid: string; path: string; until: string | Date }[]>(
+      `SELECT appid, path, \`until\` FROM quota_pause WHERE appid IN (${appids.map(() => '?').join(', ')})`,
+      appids,
+    );
+    const found = rows.map((row) => ({ ...row, until: this.db.toDate(row.until) }));
     const byAccount = groupBy(found, ({ appid }) => appid);
-    return lists.map((appids) => appids.flatMap((appid) => byAccount.get(appid) ?? []));
+    return lists.map((list) => list.flatMap((appid) => byAccount.get(appid) ?? []));
   }
 }
