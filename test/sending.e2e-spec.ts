@@ -364,6 +364,7 @@ describe('an answer that is lost', () => {
     );
     await app.settled();
     expect(app.sandbox.callsTo(PATHS.template_message)).toBe(before);
+    expect(['unknown', 'delivered']).toContain((await getDelivery(app, body.id)).status);
   });
 
   it('by a process that died is not sent again once WeChat may have forgotten its id', async () => {

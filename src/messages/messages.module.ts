@@ -24,6 +24,7 @@ import { TemplateMessageKind } from './kinds/template-message.kind.js';
 import { MediaModule } from './media/media.module.js';
 import { PeopleModule } from './people/people.module.js';
 import { Acceptances } from './sending/acceptances.js';
+import { DeliveryLeases } from './sending/delivery-leases.js';
 import { DeliverySender } from './sending/delivery-sender.js';
 import { MessagesController } from './sending/messages.controller.js';
 import { SceneGate } from './sending/scene-gate.js';
@@ -50,6 +51,7 @@ import { TemplatesModule } from './templates/templates.module.js';
     CarriedMedia,
     CustomerServiceMessageKind,
     DeliveriesRepository,
+    DeliveryLeases,
     DeliveryLedger,
     DeliverySender,
     MessageKinds,

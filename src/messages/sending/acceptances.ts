@@ -14,6 +14,7 @@ import { keyOf, MessageResults, type SentMessage } from '../deliveries/message-r
 import type { MessageKindName } from '../kinds/message-kind.js';
 import { MessageKinds } from '../kinds/message-kinds.js';
 import { type GrantKey, PeopleService } from '../people/people.service.js';
+import { DeliveryLeases } from './delivery-leases.js';
 
 /** A message that WeChat has taken. */
 export interface Acceptance {
@@ -46,6 +47,7 @@ export class Acceptances {
     private readonly results: MessageResults,
     private readonly kinds: MessageKinds,
     private readonly people: PeopleService,
+    private readonly leases: DeliveryLeases,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {
@@ -111,16 +113,22 @@ export class Acceptances {
   }
 
   #writeAlone({ account, delivery, msgid }: Acceptance): Promise<Delivery | null> {
-    return this.db.write(async (tx) => {
+    return this.#ending([delivery], async (tx) => {
       const after = await this.write(tx, delivery, msgid);
       if (after) await this.ledger.tell(tx, account, after);
       return after;
     });
   }
 
+  #ending<T>(deliveries: readonly Delivery[], work: (tx: Tx) => Promise<T>): Promise<T> {
+    const ids = deliveries.map(({ id }) => id);
+    return this.leases.whileEnding(ids, () => this.db.write(work));
+  }
+
   /** @throws LeaseLostError when not all of them were still ours: alone, each can be told apart */
   #writeAll(group: readonly Acceptance[]): Promise<Delivery[]> {
-    return this.db.write(async (tx) => {
+    const deliveries = group.map(({ delivery }) => delivery);
+    return this.#ending(deliveries, async (tx) => {
       const now = this.clock.now();
       // Consents, results, deliveries: as whoever takes in receipts.
       await this.people.useGrants(

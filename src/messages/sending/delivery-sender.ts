@@ -13,7 +13,7 @@ import { Heartbeat } from '../../queue/heartbeat.js';
 import { LeasedSchedule } from '../../queue/leased-schedule.js';
 import type { WorkContext } from '../../queue/work-handlers.js';
 import { WorkQueue } from '../../queue/work-queue.js';
-import { DeliveriesRepository, type Held } from '../deliveries/deliveries.repository.js';
+import { DeliveriesRepository } from '../deliveries/deliveries.repository.js';
 import { DeliveryLedger, type DeliveryRequest } from '../deliveries/delivery-ledger.js';
 import type { Delivery } from '../deliveries/delivery.entity.js';
 import { MessageResults } from '../deliveries/message-results.service.js';
@@ -23,6 +23,7 @@ import { EligibilityService } from '../people/eligibility.service.js';
 import { PeopleService } from '../people/people.service.js';
 import { TemplatesService } from '../templates/templates.service.js';
 import { Acceptances, resultValues } from './acceptances.js';
+import { DeliveryLeases } from './delivery-leases.js';
 import { ANSWER_LOST, lostWithItsProcess, type Outcome, outcomeOf } from './outcome.js';
 
 const SEND = 'send-delivery';
@@ -41,16 +42,13 @@ type Finish = (tx: Tx) => Promise<void>;
 /** Sends deliveries, and sees to it that each comes to an end, whatever becomes of the process that sends it. */
 @Injectable()
 export class DeliverySender implements OnModuleInit {
-  /** What this process sends. */
-  readonly #held = new Set<Held>();
-  #stopRenewing: (() => void) | null = null;
-
   constructor(
     private readonly db: Database,
     private readonly deliveries: DeliveriesRepository,
     private readonly ledger: DeliveryLedger,
     private readonly results: MessageResults,
     private readonly acceptances: Acceptances,
+    private readonly leases: DeliveryLeases,
     private readonly kinds: MessageKinds,
     private readonly people: PeopleService,
     private readonly eligibility: EligibilityService,
@@ -82,7 +80,7 @@ export class DeliverySender implements OnModuleInit {
     content: object,
     finish: Finish | null = null,
   ): Promise<Delivery> {
-    const release = this.#hold(held);
+    const release = this.leases.hold(held);
     try {
       const { delivery, outcome } = await this.#sendParts(account, held, content);
       return await this.#settle(account, delivery, outcome, finish);
@@ -99,21 +97,6 @@ export class DeliverySender implements OnModuleInit {
   async queue(tx: Tx, account: Account, request: DeliveryRequest, id: string): Promise<void> {
     if (!(await this.ledger.queue(tx, account, request, id))) return;
     await this.#addWork(tx, { id, appid: account.appid });
-  }
-
-  /** Renews the lease while it is sent. @returns ends that */
-  #hold({ id, epoch }: Held): () => void {
-    const held = { id, epoch };
-    this.#held.add(held);
-    this.#stopRenewing ??= this.heartbeat.hold(() =>
-      this.deliveries.renew([...this.#held], this.heartbeat.leaseMs),
-    );
-    return () => {
-      this.#held.delete(held);
-      if (this.#held.size > 0) return;
-      this.#stopRenewing?.();
-      this.#stopRenewing = null;
-    };
   }
 
   /** Takes up what processes that have died have left behind. */
@@ -252,12 +235,14 @@ export class DeliverySender implements OnModuleInit {
     const settled =
       outcome.type === 'accepted' && !finish
         ? await this.acceptances.add({ account, delivery, msgid: outcome.msgid })
-        : await this.db.write(async (tx) => {
-            await finish?.(tx);
-            const after = await this.#write(tx, delivery, outcome);
-            if (after) await this.ledger.tell(tx, account, after);
-            return after;
-          });
+        : await this.leases.whileEnding([delivery.id], () =>
+            this.db.write(async (tx) => {
+              await finish?.(tx);
+              const after = await this.#write(tx, delivery, outcome);
+              if (after) await this.ledger.tell(tx, account, after);
+              return after;
+            }),
+          );
     // Another process has taken it over: what that says holds.
     return settled ?? (await this.deliveries.find(delivery.id)) ?? delivery;
   }
