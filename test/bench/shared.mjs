@@ -16,9 +16,12 @@ export const ACCOUNT = { appid: 'wx1badb002feedface', originalId: 'gh_7f08373978
 
 const SECONDS = 1_790_000_000;
 
-/** The receipt of a template message, as WeChat sends one for each recipient. @param n makes it another one */
-export function receiptXml(n) {
-  return `<xml><ToUserName><![CDATA[${ACCOUNT.originalId}]]></ToUserName><FromUserName><![CDATA[${openidOf(n)}]]></FromUserName><CreateTime>${SECONDS}</CreateTime><MsgType><![CDATA[event]]></MsgType><Event><![CDATA[TEMPLATESENDJOBFINISH]]></Event><MsgID>${3_000_000_000 + n}</MsgID><Status><![CDATA[success]]></Status></xml>`;
+/**
+ * An event that is kept and that nobody handles, so that the door and the ledger are measured alone: what handling costs
+ * beside them, `bench:receipts` tells. @param n makes it another one
+ */
+export function eventXml(n) {
+  return `<xml><ToUserName><![CDATA[${ACCOUNT.originalId}]]></ToUserName><FromUserName><![CDATA[${openidOf(n)}]]></FromUserName><CreateTime>${SECONDS}</CreateTime><MsgType><![CDATA[event]]></MsgType><Event><![CDATA[kf_create_session]]></Event><KfAccount><![CDATA[kf2001@fixture${3_000_000_000 + n}]]></KfAccount></xml>`;
 }
 
 /** What is agreed for the account's own pushes. */
@@ -44,7 +47,7 @@ export function makeOwnReceipt(makeOwnPush, n) {
 /** The same as WeChat delivers it: query and encrypted envelope. */
 export function makeReceipt(makePush, n) {
   const address = { toUserName: ACCOUNT.originalId, openid: openidOf(n) };
-  return makePush(receiptXml(n), COMPONENT, SECONDS, {}, address);
+  return makePush(eventXml(n), COMPONENT, SECONDS, {}, address);
 }
 
 function openidOf(n) {
