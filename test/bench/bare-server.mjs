@@ -120,8 +120,8 @@ function flush() {
 }
 
 const RECEIPT = {
-  into: 'receipt (received_at, id, appid, event, openid, template_id, msgid, status, error_code, detail, occurred_at, delivery_id, payload)',
-  places: '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)',
+  into: 'receipt (received_at, id, appid, event, openid, template_id, msgid, status, error_code, detail, occurred_at, payload)',
+  places: '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
 };
 const EVENT = {
   into: 'event (id, position, type, version, subject_key, tenant_id, appid, payload, occurred_at, emitted_at)',
