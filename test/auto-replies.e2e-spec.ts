@@ -643,9 +643,9 @@ describe('the API', () => {
 
   it('tells of what a new rule keeps from answering, and of hours that do not meet', async () => {
     appid = await newSender(app);
-    const any = await rule({ name: '兜底', trigger: { type: 'message' } });
+    const fallback = await rule({ name: '兜底', trigger: { type: 'message' } });
     const sooner = await rule({ name: '新', trigger: { type: 'message' }, priority: 5 });
-    expect(sooner.conflicts).toMatchObject([{ code: 'hides_rule', ruleId: any.id }]);
+    expect(sooner.conflicts).toMatchObject([{ code: 'hides_rule', ruleId: fallback.id }]);
     expect(sooner.conflicts[0]?.detail).toContain('兜底');
     const narrow = await rule({ name: '窄', trigger: keyword('优惠券', 'contains') });
     const wide = await rule({ name: '宽', trigger: keyword('优惠', 'contains'), priority: 9 });
@@ -785,9 +785,9 @@ describe('the API', () => {
     });
     expect(follow.conflicts).toMatchObject([{ code: 'too_many_for_window', ruleId: null }]);
     const pictures = { type: 'message', messageTypes: ['image'] };
-    const any = await rule({ trigger: { type: 'message' } });
+    const fallback = await rule({ trigger: { type: 'message' } });
     expect((await rule({ trigger: pictures })).conflicts).toMatchObject([
-      { code: 'never_matches', ruleId: any.id },
+      { code: 'never_matches', ruleId: fallback.id },
     ]);
     await ask('PUT', `/${wide.id}`, {
       ...{ name: '宽', trigger: keyword('优惠', 'contains'), priority: 1 },

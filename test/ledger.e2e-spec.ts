@@ -25,8 +25,6 @@ import { OWNER_KEY, startApp, type TestApp } from './app.js';
 import { authorizationOf } from './helpers.js';
 import { until } from './until.js';
 
-// oxlint-disable-next-line node/no-process-env -- how test/run.mjs tells a run its database
-const isMysql = process.env['TEST_DATABASE_URL'] !== undefined;
 const DAY_MS = 86_400_000;
 const RETENTION_DAYS = 2;
 const MAX_TRIES = 12;
@@ -506,32 +504,6 @@ describe('a push that another process takes over', () => {
     await app.settled();
     expect(tries).toEqual([1]);
     expect(await rowsOf(appid)).toMatchObject([{ state: 'handled', leaseUntil: null }]);
-  });
-});
-
-// SQLite has one writer: there the open transaction keeps everybody waiting.
-(isMysql ? describe : describe.skip)('a push that is handled beside an open transaction', () => {
-  it('keeps its lease, though the transaction holds the row of another push', async () => {
-    const gate = newGate();
-    const beside = newAccount(() => gate.opened);
-    let isOpen = false;
-    const ending = newAccount((_push, context) =>
-      db.write(async (tx) => {
-        await context.finish(tx);
-        isOpen = true;
-        await gate.opened;
-      }),
-    );
-    const leaseOf = async (): Promise<number> =>
-      (await rowsOf(beside))[0]?.leaseUntil?.getTime() ?? 0;
-    await push(ending);
-    await push(beside);
-    await until(() => isOpen);
-    const first = await leaseOf();
-    await until(async () => (await leaseOf()) > first + 1_000, 5_000).finally(gate.open);
-    await app.settled();
-    for (const account of [beside, ending])
-      expect(await rowsOf(account)).toMatchObject([{ state: 'handled', attempts: 1 }]);
   });
 });
 

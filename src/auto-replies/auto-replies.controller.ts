@@ -36,12 +36,14 @@ import {
   RULE_EXAMPLES,
   SaveAutoReplyDto,
   toAutoReplyDto,
+  toTrigger,
+} from './auto-reply.dto.js';
+import {
   toTried,
   toTriedAutoReplyDto,
-  toTrigger,
   TriedAutoReplyDto,
   TryAutoReplyDto,
-} from './auto-reply.dto.js';
+} from './try-auto-reply.dto.js';
 
 @ApiTags('自动回复 Auto replies')
 @ApiParam({ name: 'appid', example: 'wx1badb002feedface' })

@@ -27,7 +27,7 @@ import {
   MESSAGE_DTOS,
 } from '../messages/kinds/customer-service-message.dto.js';
 import { REPLY_MODES, type ReplyMode } from './auto-reply.entity.js';
-import type { SavedRule, Tried, TriedOccasion } from './auto-replies.service.js';
+import type { SavedRule } from './auto-replies.service.js';
 import type { Conflict } from './conflicts.js';
 import type { DailySpan } from './hours.js';
 import { KEYWORD_MATCHES, type KeywordMatch, type Trigger } from './matching.js';
@@ -35,13 +35,12 @@ import { KEYWORD_MATCHES, type KeywordMatch, type Trigger } from './matching.js'
 const MAX_KEYWORDS = 10;
 const MAX_REPLIES = 5;
 const MAX_PRIORITY = 1_000_000;
-const MAX_TEXT = 2_048;
 const MONTH_SECONDS = 31 * 86_400;
 const TIME_OF_DAY = /^(?:[01]\d|2[0-3]):[0-5]\d$/;
 const TIME_MESSAGE = '$property must be a time of day such as 09:00';
 const TRIGGERS = ['keyword', 'follow', 'message'] as const;
 /** WeChat's words. */
-const MESSAGE_TYPES = [
+export const MESSAGE_TYPES = [
   'text',
   'image',
   'voice',
@@ -137,7 +136,7 @@ export class FrequencyCapDto {
 
 const TRIGGER = { type: 'keyword', keywords: [{ text: '优惠', match: 'contains' }] };
 
-const REPLIES = {
+export const REPLIES = {
   type: 'array',
   minItems: 1,
   maxItems: MAX_REPLIES,
@@ -402,81 +401,6 @@ export class ListAutoRepliesDto extends PageQueryDto {
   enabled?: boolean;
 }
 
-const OCCASIONS = ['message', 'follow'] as const;
-
-export class TryAutoReplyDto {
-  @ApiPropertyOptional({
-    enum: OCCASIONS,
-    default: 'message',
-    description: '收到消息，或被关注 / A message, or that somebody follows',
-    example: 'message',
-  })
-  @IsOptional()
-  @IsIn(OCCASIONS)
-  occasion?: (typeof OCCASIONS)[number];
-
-  @ApiPropertyOptional({ enum: MESSAGE_TYPES, default: 'text', example: 'text' })
-  @IsOptional()
-  @IsIn(MESSAGE_TYPES)
-  messageType?: string;
-
-  @ApiPropertyOptional({
-    description: '用户会发来的文字，文字消息必填 / What a person would write; needed for a text',
-    example: '有优惠吗',
-  })
-  @ValidateIf(isOfText)
-  @Length(1, MAX_TEXT)
-  text?: string;
-
-  @BodyTime('假定的时间，不填为现在 / As if it were then; left out, now')
-  at?: Date | null;
-
-  @ApiPropertyOptional({
-    description: '计入此人的频次上限 / Whose cap is looked at',
-    example: 'oFixtureOpenId0000000000001',
-  })
-  @IsOptional()
-  @Length(1, 64)
-  openid?: string;
-}
-
-function isOfText({ occasion = 'message', messageType = 'text', text }: TryAutoReplyDto): boolean {
-  return text !== undefined || (occasion === 'message' && messageType === 'text');
-}
-
-export function toTried(body: TryAutoReplyDto, now: Date): Tried {
-  const { occasion = 'message', messageType = 'text', text, at, openid } = body;
-  return {
-    occasion:
-      occasion === 'follow'
-        ? { type: 'follow' }
-        : { type: 'message', messageType, text: messageType === 'text' ? (text ?? '') : null },
-    at: at ?? now,
-    ...(openid !== undefined && { openid }),
-  };
-}
-
-export class TriedAutoReplyDto {
-  @ApiProperty({ type: AutoReplyDto, nullable: true })
-  matched: AutoReplyDto | null;
-
-  @ApiProperty({ ...REPLIES, minItems: 0, description: '将发送的内容 / What would be sent' })
-  replies: AnyMessageDto[];
-
-  @ApiProperty({
-    description:
-      '第一条是否在应答中被动回复；否则全部为客服消息 / Whether the first one stands in the response; else all are customer-service messages',
-    example: true,
-  })
-  passive: boolean;
-
-  @ApiProperty({
-    description: '此人已达频次上限，不会回复 / The person has had all that the cap allows',
-    example: false,
-  })
-  capped: boolean;
-}
-
 export function toTrigger({ type, keywords = [], messageTypes }: TriggerDto): Trigger {
   switch (type) {
     case 'keyword':
@@ -505,13 +429,5 @@ export function toAutoReplyDto({ rule, stat, conflicts }: SavedRule, lang: Lang)
       detail: inLang(detail, lang),
     })),
     ...{ createdAt, updatedAt },
-  };
-}
-
-export function toTriedAutoReplyDto(tried: TriedOccasion, lang: Lang): TriedAutoReplyDto {
-  const { matched, replies, isPassive, isCapped } = tried;
-  return {
-    matched: matched && toAutoReplyDto(matched, lang),
-    ...{ replies, passive: isPassive, capped: isCapped },
   };
 }

@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 
 import { BriefMemory } from '../common/brief-memory.js';
+import { errorFields, Logger } from '../common/logger.js';
 import { WeighedMemory } from '../common/weighed-memory.js';
 import { Database, type Tx } from '../database/database.js';
 import { PassiveMedia } from '../messages/kinds/passive-media.js';
@@ -46,6 +47,7 @@ export class RuleBook implements OnModuleInit {
     private readonly db: Database,
     private readonly media: PassiveMedia,
     private readonly pushAccounts: PushAccounts,
+    private readonly logger: Logger,
   ) {}
 
   onModuleInit(): void {
@@ -70,7 +72,7 @@ export class RuleBook implements OnModuleInit {
     const revision = await this.rules.findRevision(appid, tx);
     if (held?.revision === revision) return held.matcher;
     // The next one finds it here.
-    this.db.afterCommit(tx, () => void this.find(appid).catch(() => undefined));
+    this.db.afterCommit(tx, () => void this.#warm(appid));
     return new RuleMatcher(revision === null ? [] : await this.rules.findAll(appid, tx));
   }
 
@@ -78,6 +80,14 @@ export class RuleBook implements OnModuleInit {
   refresh(appid: string): Promise<HeldRules> {
     this.#seen.forget(appid);
     return this.find(appid);
+  }
+
+  async #warm(appid: string): Promise<void> {
+    try {
+      await this.find(appid);
+    } catch (error) {
+      this.logger.warn('auto_reply.rules_not_read', { appid, ...errorFields(error) });
+    }
   }
 
   async #look(appid: string): Promise<HeldRules> {

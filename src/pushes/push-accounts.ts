@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { BriefMemory } from '../common/brief-memory.js';
 import { inTime } from '../common/in-time.js';
+import { errorFields, Logger } from '../common/logger.js';
 import type { PassiveReply, PushHandler } from './push-handlers.js';
 
 /** An account whose messages are taken in. */
@@ -34,6 +35,8 @@ export class PushAccounts {
   readonly #sources: AccountSource[] = [];
   readonly #preparations: Preparation[] = [];
   readonly #memory = new BriefMemory((appid) => this.#ask(appid));
+
+  constructor(private readonly logger: Logger) {}
 
   register(source: AccountSource): void {
     this.#sources.push(source);
@@ -67,9 +70,16 @@ export class PushAccounts {
   }
 
   async #ask(appid: string): Promise<HeldAccount | null> {
-    const preparations = Promise.allSettled(this.#preparations.map((prepare) => prepare(appid)));
+    const preparations = Promise.all(
+      this.#preparations.map((prepare) =>
+        prepare(appid).catch((error: unknown) =>
+          this.logger.warn('push.not_prepared', { appid, ...errorFields(error) }),
+        ),
+      ),
+    );
     let account: HeldAccount | null = null;
     for (const source of this.#sources) account ??= await source(appid);
+    // What is not ready by then is so for the next push: there is nothing to tell.
     await inTime(preparations, PREPARE_MS, () => new Error('slow')).catch(() => undefined);
     return account;
   }

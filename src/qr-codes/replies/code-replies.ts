@@ -3,7 +3,6 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v5 as uuidV5 } from 'uuid';
 
 import { Clock } from '../../common/clock.js';
-import { errorFields, Logger } from '../../common/logger.js';
 import { WeighedMemory } from '../../common/weighed-memory.js';
 import type { Tx } from '../../database/database.js';
 import type { AnyMessageDto } from '../../messages/kinds/customer-service-message.dto.js';
@@ -66,7 +65,6 @@ export class CodeReplies implements OnModuleInit {
     private readonly accounts: PushAccounts,
     private readonly handlers: PushHandlers,
     private readonly clock: Clock,
-    private readonly logger: Logger,
   ) {}
 
   onModuleInit(): void {
@@ -122,18 +120,14 @@ export class CodeReplies implements OnModuleInit {
 
   /** Reads what has changed since the last time. */
   async #read(appid: string): Promise<void> {
-    try {
-      const revision = await this.codes.findRevision(appid);
-      const known = this.#known.get(appid);
-      // It counts from the beginning again where the account was deleted and has come back.
-      const before = known && known.revision <= revision ? known : newMemory();
-      this.#known.put(
-        appid,
-        before.revision === revision ? before : await this.#readOn(appid, before, revision),
-      );
-    } catch (error) {
-      this.logger.warn('qr_code.replies_not_read', { appid, ...errorFields(error) });
-    }
+    const revision = await this.codes.findRevision(appid);
+    const known = this.#known.get(appid);
+    // It counts from the beginning again where the account was deleted and has come back.
+    const before = known && known.revision <= revision ? known : newMemory();
+    this.#known.put(
+      appid,
+      before.revision === revision ? before : await this.#readOn(appid, before, revision),
+    );
   }
 
   async #readOn(appid: string, before: KnownCodes, revision: number): Promise<KnownCodes> {
