@@ -299,6 +299,16 @@ describe('an answer', () => {
     expect(await ended(who)).toMatchObject({ failure: { reason: 'answer_lost' } });
   });
 
+  it('goes out while customer service is slow, and the rest when that has answered', async () => {
+    const who = person();
+    app.sandbox.faults.add({ path: SEND, kind: 'delay', delayMs: 3_000 });
+    expect((await who.write('优惠')).reply).toMatchObject({ MsgType: 'text' });
+    // The response has come before customer service has taken anything.
+    expect(gotBy(who)).toEqual([]);
+    expect(await ended(who)).toMatchObject({ status: 'accepted', attempts: 1 });
+    expect(gotBy(who)).toHaveLength(2);
+  });
+
   it('tells why the rest has failed', async () => {
     const who = person();
     app.sandbox.faults.add({ path: SEND, kind: 'errcode', errcode: 45015, times: 9 });
