@@ -21,6 +21,7 @@ import { PushRow } from '../src/pushes/push.entity.js';
 import { PushesRepository } from '../src/pushes/pushes.repository.js';
 import { Heartbeat } from '../src/queue/heartbeat.js';
 import { LeasedSchedule } from '../src/queue/leased-schedule.js';
+import { type HeldLease, LeasesRepository } from '../src/queue/leases.repository.js';
 import { OWNER_KEY, startApp, type TestApp } from './app.js';
 import { authorizationOf } from './helpers.js';
 import { until } from './until.js';
@@ -123,6 +124,13 @@ function newGate(): { opened: Promise<void>; open: () => void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
   return { opened, open: () => open() };
+}
+
+async function takenTurn(take: () => Promise<HeldLease | null>): Promise<HeldLease> {
+  let held: HeldLease | null = null;
+  await until(async () => (held = await take()) !== null);
+  if (!held) throw new Error('The lease is held by somebody else.');
+  return held;
 }
 
 /** Leaves a mark that can be counted, in the transaction that ends the handling. */
@@ -511,6 +519,9 @@ describe('more pushes than are kept in memory', () => {
   it('are all handled, each once', async () => {
     const COUNT = 1_100;
     const gate = newGate();
+    // The sweep of the schedule would take up at any moment what is to be seen waiting here.
+    const leases = app.app.get(LeasesRepository);
+    const sweep = await takenTurn(() => leases.takeTurn('sweep-pushes', 'the test', 60_000));
     const handled: string[] = [];
     const appid = newAccount(async (message) => {
       await gate.opened;
@@ -520,9 +531,10 @@ describe('more pushes than are kept in memory', () => {
     for (let at = 0; at < COUNT; at += 100)
       await Promise.all(numbers.slice(at, at + 100).map(() => push(appid)));
     const rows = await rowsOf(appid);
+    gate.open();
+    await leases.release(sweep);
     expect(rows).toHaveLength(COUNT);
     expect(rows.filter(({ attempts }) => attempts === 0).length).toBeGreaterThanOrEqual(1);
-    gate.open();
     await until(async () => {
       await ledger.sweep();
       await app.settled();
