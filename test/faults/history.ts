@@ -5,6 +5,7 @@ import { appendFileSync } from 'node:fs';
 export interface Attempt {
   /** Null when the connection broke or nobody answered in time. */
   status: number | null;
+  /** What was answered, or why nothing was. */
   body: string;
   ms: number;
 }

@@ -152,8 +152,8 @@ export class PushLoad {
       });
       const text = await response.body.text();
       return { status: response.statusCode, body: text, ms: took() };
-    } catch {
-      return { status: null, body: '', ms: took() };
+    } catch (error) {
+      return { status: null, body: String(error), ms: took() };
     }
   }
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { request } from 'undici';
 
 import { COMPONENT } from '../app.js';
+import { Balancer } from './balancer.js';
 import { judge, SPOTLESS } from './checker.js';
 import { isLong, report, seedOfRun } from './history.js';
 import { PushLoad } from './push-load.js';
@@ -81,20 +82,9 @@ describe('two processes on one database', () => {
 
   it('are restarted one after the other under load without a failed push', async () => {
     const random = seededRandom(seedOfRun);
-    // As a load balancer does: only to those that said they are ready when they were last asked, five times a second.
-    const ready = new Set<Process>(mains);
-    let isLooking = true;
-    const watch = async (main: Process): Promise<void> => {
-      while (isLooking && mains.includes(main)) {
-        if (await main.isReady()) ready.add(main);
-        else ready.delete(main);
-        await new Promise((go) => setTimeout(go, 200));
-      }
-      ready.delete(main);
-    };
-    const watching = mains.map(watch);
+    const balancer = new Balancer(mains);
     const load = new PushLoad({
-      url: () => random.pick([...ready]).url,
+      url: () => random.pick(balancer.ready).url,
       next: () => stage.nextPush(20),
       perSecond: 100,
       retryMs: 500,
@@ -107,11 +97,10 @@ describe('two processes on one database', () => {
       expect(await old.program.stop()).toBe(0);
       const next = await stage.start({ port: old.port });
       mains[which] = next;
-      watching.push(watch(next));
+      balancer.add(next);
     }
     const history = await load.stop();
-    isLooking = false;
-    await Promise.all(watching);
+    await balancer.stop();
     await stage.settled();
     const verdict = await judge(stage.view, history);
     const failed = history.filter(({ attempts }) => attempts.some(({ status }) => status !== 200));
