@@ -11,6 +11,7 @@ import { createConnection } from 'mysql2/promise';
 import { readEnv } from '../config/env.js';
 import { Clock } from '../src/common/clock.js';
 import { PushLedger } from '../src/pushes/push-ledger.js';
+import { WorkQueue } from '../src/queue/work-queue.js';
 import { Cluster, clusterRedisUrl, startProcess } from './cluster.js';
 import { SecretWatch } from './secret-watch.js';
 import { until } from './until.js';
@@ -95,6 +96,8 @@ export interface TestApp {
   ): Promise<{ status: number; text: string; headers: Headers }>;
   /** Resolves when pushes have arrived and their handlers have ended. */
   settled(): Promise<void>;
+  /** Moves the clock, and has what is due by then looked for at once. */
+  later(ms: number): Promise<void>;
   /** Starts the service anew on the same database, as after a crash or an upgrade. @param env over its environment */
   restart(env?: Record<string, string>): Promise<void>;
   stop(): Promise<void>;
@@ -222,6 +225,13 @@ class RunningApp implements TestApp {
     await this.sandbox.settled();
     await this.app.get(PushLedger).settled();
     await this.#cluster?.main.get(PushLedger).settled();
+  }
+
+  async later(ms: number): Promise<void> {
+    this.clock.advance(ms);
+    // Redis keeps what is to be done later until it is so by a clock of its own.
+    await this.#cluster?.empty();
+    await this.app.get(WorkQueue).announceDue();
   }
 
   async restart(env: Record<string, string> = {}): Promise<void> {

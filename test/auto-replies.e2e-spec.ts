@@ -12,7 +12,7 @@ import { PeopleWatchers } from '../src/messages/people/people-watchers.js';
 import { type AccountPush, PushHandlers } from '../src/pushes/push-handlers.js';
 import { type Answer, startApp, type TestApp } from './app.js';
 import { uploadPicture } from './helpers.js';
-import { type DeliveryBody, later, newOpenid, newSender } from './message-helpers.js';
+import { type DeliveryBody, newOpenid, newSender } from './message-helpers.js';
 import { until } from './until.js';
 
 const SEND = '/cgi-bin/message/custom/send';
@@ -327,7 +327,7 @@ describe('an answer', () => {
       const [tried] = await deliveriesOf(who);
       return tried?.status === 'pending' && tried.failure !== null;
     });
-    await later(app, 61_000);
+    await app.later(61_000);
     expect(await ended(who)).toMatchObject({ status: 'accepted', parts: { sent: 2 } });
     expect(gotBy(who)).toHaveLength(2);
   });
@@ -337,7 +337,7 @@ describe('an answer', () => {
     const waits = async (who: Person): Promise<void> => {
       await who.write('优惠');
       await until(async () => (await deliveriesOf(who))[0]?.failure?.reason === 'transient');
-      await later(app, 1_100);
+      await app.later(1_100);
     };
     const [one, other] = [person(), person()];
     app.sandbox.faults.add(busy);
@@ -866,11 +866,11 @@ describe('a picture', () => {
     for (const [tries, seconds] of [1, 3, 10, 30].entries()) {
       await until(() => uploads() === before + tries + 1);
       await until(async () => (await deliveriesOf(who))[0]?.status === 'pending');
-      await later(app, seconds * 1_000 + 100);
+      await app.later(seconds * 1_000 + 100);
     }
     await until(() => uploads() === before + 5);
     await until(async () => (await deliveriesOf(who))[0]?.status === 'pending');
-    await later(app, 61_000);
+    await app.later(61_000);
     expect(await ended(who)).toMatchObject({
       status: 'failed',
       failure: { reason: 'window_closed', errcode: null, retryable: false },

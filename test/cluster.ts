@@ -12,10 +12,21 @@ import { ProcessRole } from '../src/common/process-role.js';
 import type { SecretWatch } from './secret-watch.js';
 
 /** The Redis of a run in which two mains and two workers share everything; without it, one app does all. */
-// oxlint-disable-next-line node/no-process-env -- how test/run.mjs asks for such a run
-export const clusterRedisUrl = process.env['TEST_CLUSTER_REDIS_URL'];
+export const clusterRedisUrl = ownDatabase(
+  // oxlint-disable-next-line node/no-process-env -- how test/run.mjs asks for such a run
+  process.env['TEST_CLUSTER_REDIS_URL'],
+  // oxlint-disable-next-line node/no-process-env -- how Jest numbers the processes that suites run in
+  Number(process.env['JEST_WORKER_ID'] ?? 1),
+);
 
 const FLUSH_EVERY_MS = 700;
+
+/** It is emptied all the time: what runs beside it has one of its own. @param url of the first one, the others go down */
+function ownDatabase(url: string | undefined, place: number): string | undefined {
+  if (url === undefined) return undefined;
+  const number = Number(new URL(url).pathname.slice(1)) + 1 - place;
+  return new URL(`/${number}`, url).href;
+}
 
 /** One process of the service, inside this one. */
 export async function startProcess(
@@ -69,6 +80,11 @@ export class Cluster {
       worker(),
     ]);
     return new Cluster(main, workers, redis, flushing);
+  }
+
+  /** Has Redis forget everything at once. */
+  async empty(): Promise<void> {
+    await this.redis.flushdb();
   }
 
   async stop(): Promise<void> {

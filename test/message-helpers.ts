@@ -1,4 +1,3 @@
-import { WorkQueue } from '../src/queue/work-queue.js';
 import type { Answer, TestApp } from './app.js';
 import { begin } from './helpers.js';
 
@@ -132,10 +131,4 @@ export const preview = (openid: string, text = '秋季新品') => ({
 
 export async function getDelivery(app: TestApp, id: string): Promise<DeliveryBody> {
   return (await app.api<DeliveryBody>('GET', `/deliveries/${id}`)).body;
-}
-
-/** Moves the clock, and has what is due by then looked for at once. */
-export async function later(app: TestApp, ms: number): Promise<void> {
-  app.clock.advance(ms);
-  await app.app.get(WorkQueue).announceDue();
 }

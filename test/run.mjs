@@ -119,9 +119,10 @@ if (hasMysql && hasRedis)
   jest(
     'two mains and two workers',
     [
+      PARALLEL,
       String.raw`test/(access|accounts|audit|authorization|auto-replies|claim|component|custody|deletion|events|pictures|pushes|quota|reauthorization|release-test|schema|tokens)\.e2e`,
     ],
-    // A database of its own: it is emptied all the time.
+    // Databases of its own, one for each worker from here down: they are emptied all the time.
     { ...mysqlEnv, TEST_CLUSTER_REDIS_URL: new URL('/15', redisUrl).href },
   );
 

@@ -8,7 +8,6 @@ import { authorizationOf, figureOf, MINI_PROGRAM, readMetrics, uploadPicture } f
 import {
   type DeliveryBody,
   getDelivery,
-  later,
   newFollower,
   newOpenid,
   newSender,
@@ -261,7 +260,7 @@ describe('a refusal of WeChat', () => {
     });
     app.clock.advance(59_000);
     expect((await getDelivery(app, body.id)).status).toBe('pending');
-    await later(app, 2_000);
+    await app.later(2_000);
     await ends(body.id, 'accepted');
     expect(await getDelivery(app, body.id)).toMatchObject({ attempts: 2, failure: null });
   });
@@ -270,7 +269,7 @@ describe('a refusal of WeChat', () => {
     const follower = await newFollower(app, service);
     refuse(PATHS.broadcast, 45011, 2);
     const { body } = await send(app, service, preview(follower));
-    await later(app, 61_000);
+    await app.later(61_000);
     await ends(body.id, 'failed');
     expect((await getDelivery(app, body.id)).failure).toMatchObject({
       reason: 'rate_minute',
@@ -293,13 +292,13 @@ describe('a refusal of WeChat', () => {
         [1_000, 2],
         [3_000, 3],
       ] as const) {
-        await later(app, wait);
+        await app.later(wait);
         await until(async () => {
           const delivery = await getDelivery(app, body.id);
           return delivery.attempts === attempts && delivery.status === 'pending';
         });
       }
-      await later(app, 10_000);
+      await app.later(10_000);
       await ends(body.id, 'failed');
       expect((await getDelivery(app, body.id)).failure).toMatchObject({ reason, errcode });
     },
@@ -330,7 +329,7 @@ describe('an answer that is lost', () => {
       const before = app.sandbox.callsTo(PATHS.template_message);
       const { body } = await send(app, service, templateMessage(follower, template));
       expect(body).toMatchObject({ status: 'pending', failure: { reason: 'answer_lost' } });
-      await later(app, 1_000);
+      await app.later(1_000);
       await until(async () =>
         ['accepted', 'delivered'].includes((await getDelivery(app, body.id)).status),
       );
@@ -358,7 +357,7 @@ describe('an answer that is lost', () => {
     const { body } = await send(app, service, templateMessage(follower, template));
     await age(body.id);
     const before = app.sandbox.callsTo(PATHS.template_message);
-    await later(app, 1_000);
+    await app.later(1_000);
     await until(async () =>
       ['unknown', 'delivered'].includes((await getDelivery(app, body.id)).status),
     );
@@ -374,7 +373,7 @@ describe('an answer that is lost', () => {
     const { body } = await send(app, service, templateMessage(follower, template));
     await age(body.id, ", status = 'sending', lease_until = first_sent_at");
     const before = app.sandbox.callsTo(PATHS.template_message);
-    await later(app, 1_000);
+    await app.later(1_000);
     await ends(body.id, 'unknown');
     expect(app.sandbox.callsTo(PATHS.template_message)).toBe(before);
     expect((await getDelivery(app, body.id)).failure).toMatchObject({ reason: 'answer_lost' });
@@ -392,7 +391,7 @@ describe('an answer that is lost', () => {
       [1_000, 2],
       [3_000, 3],
     ] as const) {
-      await later(app, wait);
+      await app.later(wait);
       await until(async () => {
         const { status, attempts: made } = await getDelivery(app, body.id);
         return made === attempts && status !== 'sending';
@@ -484,7 +483,7 @@ describe('WeChat that fails now and then', () => {
     const statuses = (): Promise<string[]> =>
       Promise.all(ids.map(async (id) => (await getDelivery(app, id)).status));
     await until(async () => {
-      await later(app, 1_000);
+      await app.later(1_000);
       return (await statuses()).every((status) => ['accepted', 'delivered'].includes(status));
     });
     const seen = people.map((openid) => app.sandbox.person(service, openid).messages.length);
@@ -508,7 +507,7 @@ describe('WeChat that cannot be reached', () => {
       failure: { reason: 'wechat_unavailable', errcode: null, retryable: true },
     });
     await app.restart({ WECHAT_API_BASE_URL: app.sandbox.url });
-    await later(app, 1_000);
+    await app.later(1_000);
     await ends(body.id, 'accepted');
     expect(app.sandbox.person(service, writer).messages).toHaveLength(2);
   });
@@ -696,7 +695,7 @@ describe('the list of deliveries', () => {
     const appid = await newSender(app);
     const [writer, follower] = [await newWriter(app, appid), await newFollower(app, appid)];
     const one = (await send(app, appid, textMessage(writer, '一'))).body;
-    await later(app, 1_000);
+    await app.later(1_000);
     const two = (await send(app, appid, preview(follower))).body;
     const ids = async (query = ''): Promise<string[]> => {
       const path = `/accounts/${appid}/deliveries${query}`;
