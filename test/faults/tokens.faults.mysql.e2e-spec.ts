@@ -222,12 +222,15 @@ describe('while WeChat hangs', () => {
     await until(() => calls() > before);
     expect(failures).toEqual([]);
     expect(isUsable(values[0])).toBe(true);
-    expect(ms).toBeLessThan(1_000);
-    const busy = await stage.view.query<unknown[]>(
-      'SELECT trx_id FROM information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id WHERE p.DB = DATABASE()',
-    );
-    expect(busy).toEqual([]);
-    expect((await other.get(SERVICE_ACCOUNT, 100)).ms).toBeLessThan(100);
+    // WeChat is waited for ten seconds: what takes less has not waited, however busy the machine.
+    expect(ms).toBeLessThan(3_000);
+    const transactions = (): Promise<unknown[]> =>
+      stage.view.query<unknown[]>(
+        'SELECT trx_id FROM information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id WHERE p.DB = DATABASE()',
+      );
+    // Others may be seen, the schedule's for one, but none that lasts.
+    await until(async () => (await transactions()).length === 0, 3_000);
+    expect((await other.get(SERVICE_ACCOUNT, 100)).ms).toBeLessThan(1_000);
   }, 60_000);
 });
 
