@@ -186,26 +186,26 @@ describe('latency', () => {
   it('lets nothing overtake when it ends', async () => {
     const client = open();
     await client.ask('.');
-    proxy.set({ kind: 'latency', ms: 150 });
+    proxy.set({ kind: 'latency', ms: 600 });
     client.socket.write('slow');
     await until(() => echo.heard === '.slow');
     proxy.set({ kind: 'none' });
     client.socket.write('fast');
     await until(() => client.got.length === 9);
     expect(client.got).toBe('.slowfast');
-    expect(await client.ask('!')).toBeLessThan(140);
+    expect(await client.ask('!')).toBeLessThan(500);
   });
 
   it('delays the first chunk of an answer only, if so told', async () => {
     const client = open();
     await client.ask('.');
-    proxy.set({ kind: 'latency', ms: 150, perChunk: false });
-    expect(await client.ask('question')).toBeGreaterThanOrEqual(149);
+    proxy.set({ kind: 'latency', ms: 600, perChunk: false });
+    expect(await client.ask('question')).toBeGreaterThanOrEqual(599);
     const [socket] = echo.sockets;
     const startedAt = performance.now();
     socket?.write('more');
     await until(() => client.got.endsWith('more'));
-    expect(performance.now() - startedAt).toBeLessThan(140);
+    expect(performance.now() - startedAt).toBeLessThan(500);
   });
 
   it('delays the goodbye too', async () => {
