@@ -36,11 +36,15 @@ const CHECK_TIMEOUTS_MS = 1_000;
 /** More than any load that one process can answer; what is beyond is refused before it costs anything. */
 const MAX_CONNECTIONS = 10_000;
 const REQUEST_ID = /^[\w.-]{1,128}$/;
+/** No address is longer, by the server's own limit: Fastify refuses a part of one in words of its own, before any hook. */
+const MAX_PARAM_LENGTH = 16 * 1024;
 
 /** The HTTP server that every process and every test uses. */
 export function createAdapter(env: Env): FastifyAdapter {
   return new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    rewriteUrl: readableUrl,
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -55,6 +59,25 @@ export function createAdapter(env: Env): FastifyAdapter {
     // What comes in over a connection that is still open is answered: see `Drain`.
     return503OnClosing: false,
   });
+}
+
+/**
+ * An address that cannot be decoded stands for its very letters, and so leads nowhere like any other that does: Fastify
+ * would refuse it in words of its own, before any hook.
+ */
+function readableUrl({ url = '/' }: RawRequestDefaultExpression): string {
+  const [path = ''] = url.split('?', 1);
+  if (!path.includes('%') || isDecodable(path)) return url;
+  return path.replaceAll('%', '%25') + url.slice(path.length);
+}
+
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What main.ts and the tests share: headers, bodies, authentication, validation, errors, documentation. */

@@ -28,6 +28,39 @@ describe('every route', () => {
   });
 });
 
+describe('an address that leads nowhere', () => {
+  const nowhere = ['a'.repeat(101), 'a'.repeat(4_000), '%ff', '%', '%zz', 'a%2', '%25ff', 'a%c3%28b'];
+  const ask = async (path: string, key?: string) => {
+    const response = await fetch(app.url + path, {
+      headers: { 'x-request-id': 'trace-9', ...(key && { authorization: `Bearer ${key}` }) },
+    });
+    return { response, text: await response.text() };
+  };
+
+  it('is not found by whoever may look, however long or badly written it is', async () => {
+    for (const id of nowhere) {
+      const { response, text } = await ask(`/api/v1/accounts/${id}`, keys.get('viewer'));
+      expect([id.slice(0, 9), response.status]).toEqual([id.slice(0, 9), 404]);
+      expect(response.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+      expect(JSON.parse(text)).toMatchObject({ code: 'not_found', requestId: 'trace-9' });
+      expect((await ask(`/api/v1/accounts/${id}`)).response.status).toBe(401);
+    }
+  });
+
+  it('says nothing to whoever pushes to it', async () => {
+    for (const id of nowhere) {
+      const { response, text } = await ask(`/wechat/receipts/${id}`);
+      expect([id.slice(0, 9), response.status, text]).toEqual([id.slice(0, 9), 404, '']);
+    }
+  });
+
+  it('is a page that says so to a person', async () => {
+    const { response, text } = await ask(`/authorize/${'a'.repeat(101)}`);
+    expect(response.status).toBe(404);
+    expect(text).toContain('<!doctype html>');
+  });
+});
+
 describe('X-Tenant-Id', () => {
   const tenant = (role: Role, id: string) =>
     app.api('GET', '/accounts', undefined, {
