@@ -14,6 +14,7 @@ import { Env } from '../config/env.js';
 import { accessHook } from './access/access.hook.js';
 import { AccessService } from './access/access.service.js';
 import { setUpApiDocs } from './api-docs.setup.js';
+import { setUpClosing } from './closing.setup.js';
 import { AppError } from './common/app-error.js';
 import { Drain } from './common/drain.js';
 import { readForm } from './common/form-data.js';
@@ -88,6 +89,7 @@ export async function setUpApp(app: NestFastifyApplication): Promise<void> {
   if (app.get(ProcessRole).name === 'worker') serveOnly(fastify, WORKER_SERVES);
   setUpRequests(fastify, app);
   setUpSlowUploads(fastify);
+  setUpClosing(fastify);
   setUpAnswers(fastify, app.get(Drain));
   setUpEnds(fastify, logger, app.get(Metrics));
   setUpBodies(fastify);

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -160,6 +162,27 @@ describe('the service at its end', () => {
       'secret-keys',
     ]);
     expect(Date.now() - startedAt).toBeLessThan(5_000);
+  });
+
+  it.each([
+    ['nothing has come on', []],
+    ['half a request has come on', ['GET /health/live HTTP/1.1\r\nHost: x\r\n']],
+    ['half a body has come on', ['POST /wechat/component/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n<']],
+    ['half of another request has come on', ['GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n', 'GET /']],
+  ])('is not held up by a connection that %s', async (_how, pieces) => {
+    const { service, url } = await start(serviceEnv(databaseUrl()));
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
+    await once(socket, 'connect');
+    for (const [n, piece] of pieces.entries()) {
+      if (n > 0) await once(socket, 'data');
+      socket.write(piece);
+    }
+    // What was sent before is there before the answer to this.
+    await fetch(`${url}/health/live`);
+    const startedAt = Date.now();
+    expect(await service.stop()).toBe(0);
+    expect(Date.now() - startedAt).toBeLessThan(5_000);
+    socket.destroy();
   });
 });
 
