@@ -581,6 +581,10 @@ describe('the API', () => {
       'min',
     ],
     ['a fraction of a priority', { priority: 1.5 }, 'priority', 'is_int'],
+    ['no priority at all', { priority: null }, 'priority', 'is_int'],
+    ['no mode at all', { mode: null }, 'mode', 'is_in'],
+    ['neither on nor off', { enabled: null }, 'enabled', 'is_boolean'],
+    ['a list as a keyword', { trigger: { type: 'keyword', keywords: [[]] } }, 'trigger.keywords', 'is_object'],
     ['a field that nobody knows', { other: 1 }, 'other', 'whitelist_validation'],
   ])('refuses %s', async (_case, over, field, code) => {
     const wanted = { name: 'x', trigger: keyword('x'), replies: [text('x')], ...over };
@@ -729,6 +733,10 @@ describe('the API', () => {
     expect(await tried({ messageType: 'image', at: '2026-01-01T23:00:00+08:00' })).toBe('夜里的图');
     const missing = await app.api('POST', `/accounts/${appid}/auto-replies/test`, {});
     expect(missing).toMatchObject({ status: 422, body: { errors: [{ field: 'text' }] } });
+    const nobody = { text: 'x', openid: null };
+    expect(
+      await app.api('POST', `/accounts/${appid}/auto-replies/test`, nobody),
+    ).toMatchObject({ status: 422, body: { errors: [{ field: 'openid' }] } });
   });
 
   it('says once of what is missing that it is', async () => {

@@ -362,10 +362,11 @@ describe('the ledger', () => {
       await ledger.sweep();
       return (await rowsOf(other)).every(({ state }) => state === 'handled');
     });
-    expect(await redrive('redrive', { state: 'handled' })).toMatchObject({
-      status: 422,
-      body: { code: 'validation_failed' },
-    });
+    for (const filter of [{ state: 'handled' }, { kind: null }, { account: null }])
+      expect(await redrive('redrive', filter)).toMatchObject({
+        status: 422,
+        body: { code: 'validation_failed' },
+      });
   });
 
   it.each([

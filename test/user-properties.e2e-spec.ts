@@ -142,6 +142,7 @@ describe('PUT /user-properties', () => {
     ['no name', [{ displayName: 'x', dataType: 'string' }], 'properties.0.name'],
     ['a name of 129 characters', [text('a'.repeat(129))], 'properties.0.name'],
     ['no type', [{ name: 'a', displayName: 'a' }], 'properties.0.dataType'],
+    ['a list as one of them', [[]], 'properties'],
     ['too many', Array.from({ length: 2_001 }, (_unused, n) => text(`p${n}`)), 'properties'],
   ])('refuses %s by name', async (_case, properties, field) => {
     const tenant = newTenant();

@@ -425,6 +425,20 @@ describe('/webhooks', () => {
     expect(await signatures()).toEqual([signedBy(rotated.body.secret)]);
   });
 
+  it('takes no null for what may be left out', async () => {
+    const tenant = newTenant();
+    const url = 'https://hooks.example.com/';
+    for (const field of ['eventTypes', 'enabled']) {
+      const errors = expect.arrayContaining([expect.objectContaining({ field })]);
+      const refused = { status: 422, body: { errors } };
+      expect(await save(tenant, { url, [field]: null })).toMatchObject(refused);
+      const { id } = (await save(tenant, { url, eventTypes: ['quota.reset'] })).body;
+      const change = { url, [field]: null };
+      expect(await app.api('PUT', `/webhooks/${id}`, change, as(tenant))).toMatchObject(refused);
+      expect(await get(tenant, id)).toMatchObject({ enabled: true, eventTypes: ['quota.reset'] });
+    }
+  });
+
   it('tries an address, and says where it ended', async () => {
     const [tenant, receiver] = [newTenant(), await newReceiver()];
     const { id } = await newWebhook(tenant, receiver);

@@ -18,6 +18,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 
+import { LeftOut } from '../common/left-out.js';
 import { PageQueryDto } from '../common/paging.js';
 import { QueryBoolean } from '../common/query-boolean.js';
 import { BodyTime } from '../common/query-time.js';
@@ -83,6 +84,7 @@ export class TriggerDto {
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(MAX_KEYWORDS)
+  @IsObject({ each: true })
   @ValidateNested({ each: true })
   @Type(() => KeywordDto)
   keywords?: KeywordDto[];
@@ -94,7 +96,7 @@ export class TriggerDto {
       'message 可选，只回复这些类型，不填为全部 / For `message`: only these types; left out, all',
     example: ['text', 'image'],
   })
-  @IsOptional()
+  @LeftOut()
   @IsArray()
   @ArrayUnique()
   @IsIn(MESSAGE_TYPES, { each: true })
@@ -170,7 +172,7 @@ export class SaveAutoReplyDto {
     description: '全部回复，或随机一条 / All of them, or one at random',
     example: 'all',
   })
-  @IsOptional()
+  @LeftOut()
   @IsIn(REPLY_MODES)
   mode?: ReplyMode;
 
@@ -181,7 +183,7 @@ export class SaveAutoReplyDto {
     description: '大的优先 / The larger ones are asked first',
     example: 0,
   })
-  @IsOptional()
+  @LeftOut()
   @IsInt()
   @Min(-MAX_PRIORITY)
   @Max(MAX_PRIORITY)
@@ -231,7 +233,7 @@ export class SaveAutoReplyDto {
   frequencyCap?: FrequencyCapDto | null;
 
   @ApiPropertyOptional({ default: true, example: true })
-  @IsOptional()
+  @LeftOut()
   @IsBoolean()
   enabled?: boolean;
 }

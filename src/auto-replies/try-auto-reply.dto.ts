@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsOptional, Length, ValidateIf } from 'class-validator';
+import { IsIn, Length, ValidateIf } from 'class-validator';
 
+import { LeftOut } from '../common/left-out.js';
 import { BodyTime } from '../common/query-time.js';
 import type { Lang } from '../common/text.js';
 import type { AnyMessageDto } from '../messages/kinds/customer-service-message.dto.js';
@@ -17,12 +18,12 @@ export class TryAutoReplyDto {
     description: '收到消息，或被关注 / A message, or that somebody follows',
     example: 'message',
   })
-  @IsOptional()
+  @LeftOut()
   @IsIn(OCCASIONS)
   occasion?: (typeof OCCASIONS)[number];
 
   @ApiPropertyOptional({ enum: MESSAGE_TYPES, default: 'text', example: 'text' })
-  @IsOptional()
+  @LeftOut()
   @IsIn(MESSAGE_TYPES)
   messageType?: string;
 
@@ -41,7 +42,7 @@ export class TryAutoReplyDto {
     description: '计入此人的频次上限 / Whose cap is looked at',
     example: 'oFixtureOpenId0000000000001',
   })
-  @IsOptional()
+  @LeftOut()
   @Length(1, 64)
   openid?: string;
 }

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
 
+import { LeftOut } from '../common/left-out.js';
 import { PageQueryDto } from '../common/paging.js';
 import { PUSH_STATES, type PushRow, type PushState } from './push.entity.js';
 
@@ -55,13 +56,13 @@ export class PushPageDto {
 
 export class RedrivePushesDto {
   @ApiPropertyOptional({ example: 'authorized' })
-  @IsOptional()
+  @LeftOut()
   @IsString()
   @MaxLength(64)
   kind?: string;
 
   @ApiPropertyOptional({ example: 'wx1badb002feedface' })
-  @IsOptional()
+  @LeftOut()
   @IsString()
   @MaxLength(32)
   account?: string;

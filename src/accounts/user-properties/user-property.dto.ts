@@ -1,6 +1,14 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsString, Length, Matches, ValidateNested } from 'class-validator';
+import {
+  ArrayMaxSize,
+  IsArray,
+  IsObject,
+  IsString,
+  Length,
+  Matches,
+  ValidateNested,
+} from 'class-validator';
 
 import { PROPERTY_NAME } from './openid-property.js';
 
@@ -57,6 +65,7 @@ export class ReplaceUserPropertiesDto {
   })
   @IsArray()
   @ArrayMaxSize(MAX_PROPERTIES)
+  @IsObject({ each: true })
   @ValidateNested({ each: true })
   @Type(() => NewUserPropertyDto)
   properties: NewUserPropertyDto[];

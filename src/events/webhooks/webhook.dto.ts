@@ -11,6 +11,7 @@ import {
   Length,
 } from 'class-validator';
 
+import { LeftOut } from '../../common/left-out.js';
 import { PageQueryDto } from '../../common/paging.js';
 import { EVENT_TYPES, type EventType } from '../event-types.js';
 import {
@@ -36,14 +37,14 @@ export class SaveWebhookDto {
     example: ['account.authorized', 'account.updated', 'account.unauthorized'],
     description: '只要这些类型；空为全部 / Only these types; empty for all',
   })
-  @IsOptional()
+  @LeftOut()
   @IsArray()
   @ArrayUnique()
   @IsIn(EVENT_TYPES, { each: true })
   eventTypes?: EventType[];
 
   @ApiPropertyOptional({ example: true, default: true })
-  @IsOptional()
+  @LeftOut()
   @IsBoolean()
   enabled?: boolean;
 }
