@@ -123,6 +123,9 @@ const BODIES: Readonly<Record<string, object>> = {
 /** What answers with something else than JSON. */
 const IS_NO_JSON = /\/content$|\/image$|\.zip\?|\.csv$|\.svg$/;
 
+/** What takes a form. */
+const IS_UPLOAD = /^POST .*\/media$/;
+
 /** What anybody may call. */
 const OPEN = ['GET /health/live', 'GET /health/ready'];
 
@@ -292,6 +295,13 @@ describe.each(withObjects)("another tenant's object: %s", (route, needed) => {
     const foreign = await callForB(id);
     expect(foreign.status).toBe(404);
     expect(problemOf(foreign)).toEqual(problemOf(await callForB('unknown')));
+  });
+
+  it('does so whatever is wrong with the query and the body', async () => {
+    const [method = '', path = ''] = route.split(' ');
+    const address = path.replaceAll(/\{\w+\}/g, 'unknown');
+    const body = method === 'GET' || IS_UPLOAD.test(route) ? undefined : { nobody: 'knows' };
+    expect((await app.api(method, `${address}?limit=0&nobody=knows`, body)).status).toBe(404);
   });
 });
 

@@ -7,6 +7,7 @@ import { EventWords } from './event-words.js';
 import { EventsController } from './events.controller.js';
 import { EventsRepository } from './events.repository.js';
 import { EventsService } from './events.service.js';
+import { VisibleWebhookGuard } from './webhooks/visible-webhook.guard.js';
 import { WebhookRelay } from './webhooks/webhook-relay.js';
 import { WebhookSender } from './webhooks/webhook-sender.js';
 import { Webhook, WebhookDelivery, WebhookSequence } from './webhooks/webhook.entity.js';
@@ -24,6 +25,7 @@ import { WebhooksService } from './webhooks/webhooks.service.js';
     EventWords,
     EventsRepository,
     EventsService,
+    VisibleWebhookGuard,
     WebhookRelay,
     WebhookSender,
     WebhooksRepository,

@@ -1,7 +1,8 @@
-import { Controller, Get, Param, Query } from '@nestjs/common';
+import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 
 import { type Caller, CurrentCaller, RequireRole } from '../access/roles.js';
+import { VisibleAccountGuard } from '../accounts/visible-account.guard.js';
 import { ApiProblems } from '../common/api-docs.js';
 import { ListReceiptsDto, ReceiptPageDto, toReceiptDto } from './receipt.dto.js';
 import { ReceiptsService } from './receipts.service.js';
@@ -13,6 +14,7 @@ export class ReceiptsController {
 
   @Get()
   @RequireRole('viewer')
+  @UseGuards(VisibleAccountGuard)
   @ApiOperation({
     summary: '回执列表 / List the receipts',
     description:

@@ -1,4 +1,15 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Param,
+  Post,
+  Put,
+  Query,
+  UseGuards,
+} from '@nestjs/common';
 import {
   ApiCreatedResponse,
   ApiNoContentResponse,
@@ -24,6 +35,7 @@ import {
   WebhooksDto,
   WebhookTestDto,
 } from './webhook.dto.js';
+import { VisibleWebhookGuard } from './visible-webhook.guard.js';
 import { WebhooksService } from './webhooks.service.js';
 
 @ApiTags('事件 Events')
@@ -61,6 +73,7 @@ export class WebhooksController {
 
   @Put(':id')
   @RequireRole('admin')
+  @UseGuards(VisibleWebhookGuard)
   @ApiOperation({
     summary: '修改 Webhook / Change a webhook',
     description:
@@ -116,6 +129,7 @@ export class WebhooksController {
 
   @Get(':id/deliveries')
   @RequireRole('viewer')
+  @UseGuards(VisibleWebhookGuard)
   @ApiOperation({
     summary: '发送记录 / What was sent',
     description: '保留 7 天，最近的在前。 Kept for 7 days, the newest first.',
@@ -134,6 +148,7 @@ export class WebhooksController {
   @Post(':id/replay')
   @HttpCode(200)
   @RequireRole('admin')
+  @UseGuards(VisibleWebhookGuard)
   @ApiOperation({
     summary: '重新发送 / Send again',
     description:

@@ -75,6 +75,11 @@ export class WebhooksService implements OnModuleInit {
     return this.webhooks.findAll(caller.allTenants ? null : caller.tenantId);
   }
 
+  /** @throws AppError `not_found`, for another tenant's too */
+  async get(caller: Caller, id: string): Promise<Webhook> {
+    return visible(await this.webhooks.find(id), caller);
+  }
+
   /**
    * Has events sent to an address from now on.
    *
@@ -163,7 +168,7 @@ export class WebhooksService implements OnModuleInit {
 
   /** Sends an event that is none, to see whether it arrives. @throws AppError `not_found` */
   async test(caller: Caller, id: string): Promise<Attempt> {
-    const webhook = await this.#get(caller, id);
+    const webhook = await this.get(caller, id);
     const now = this.clock.now();
     const eventId = uuidV7({ msecs: now.getTime() });
     const body = JSON.stringify({
@@ -185,7 +190,7 @@ export class WebhooksService implements OnModuleInit {
     id: string,
     query: { status?: DeliveryState; limit: number; cursor?: string },
   ): Promise<Page<WebhookDelivery>> {
-    await this.#get(caller, id);
+    await this.get(caller, id);
     const after = query.cursor ? fromCursor(query.cursor) : null;
     const rows = await this.webhooks.findPage(id, query.status, query.limit, after);
     return toPage(
@@ -203,11 +208,11 @@ export class WebhooksService implements OnModuleInit {
    * @throws AppError `not_found`
    */
   async replay(caller: Caller, id: string, span: { from: Date; to: Date }): Promise<number> {
-    const { eventTypes } = await this.#get(caller, id);
+    const { eventTypes } = await this.get(caller, id);
     let [count, after] = [0, 0];
     for (;;) {
       const rows = await this.webhooks.findEventsBetween(
-        await this.#get(caller, id),
+        await this.get(caller, id),
         span,
         after,
         PAGE,
@@ -259,10 +264,6 @@ export class WebhooksService implements OnModuleInit {
       );
       await this.relay.wake(tx, id, everyShard());
     });
-  }
-
-  async #get(caller: Caller, id: string): Promise<Webhook> {
-    return visible(await this.webhooks.find(id), caller);
   }
 
   async #getForUpdate(tx: Tx, caller: Caller, id: string): Promise<Webhook> {

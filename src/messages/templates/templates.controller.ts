@@ -1,7 +1,8 @@
-import { Controller, Get, Param, Query } from '@nestjs/common';
+import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 
 import { type Caller, CurrentCaller, RequireRole } from '../../access/roles.js';
+import { VisibleAccountGuard } from '../../accounts/visible-account.guard.js';
 import { ApiProblems } from '../../common/api-docs.js';
 import { CurrentLang } from '../../common/current-lang.js';
 import type { Lang } from '../../common/text.js';
@@ -15,6 +16,7 @@ export class TemplatesController {
 
   @Get()
   @RequireRole('viewer')
+  @UseGuards(VisibleAccountGuard)
   @ApiOperation({
     summary: '模板列表 / List the templates',
     description:
