@@ -755,6 +755,31 @@ describe('authorization events', () => {
     expect((await getAccount(app, appid))?.authorization.state).toBe('unauthorized');
   });
 
+  it('a cancellation on the way to it, told after the redirect, does not outlast the event that follows', async () => {
+    const appid = newAccount();
+    const begun = await begin(app);
+    app.clock.advance(60_000);
+    const cancelledAt = Math.floor(app.clock.now().getTime() / 1000);
+    app.clock.advance(60_000);
+    const { authCode, event } = app.sandbox.authorize({
+      appid,
+      preAuthCode: begun.preAuthCode,
+      push: false,
+    });
+    await app.page(callbackUrl(begun.redirectUri, authCode));
+    await app.sandbox.pushEvent({
+      InfoType: 'unauthorized',
+      AuthorizerAppid: appid,
+      CreateTime: cancelledAt,
+    });
+    await app.settled();
+    await app.sandbox.pushEvent(event ?? {});
+    await app.settled();
+    expect((await getAccount(app, appid))?.authorization.state).toBe('authorized');
+    await expectUsableToken(appid);
+    expect((await getAuthorization(app, begun.id)).status).toBe('completed');
+  });
+
   it("an event of the same second counts, although WeChat's time has no milliseconds", async () => {
     app.clock.advance(700);
     const appid = newAccount();

@@ -89,8 +89,9 @@ export class AuthorizationCompletion {
         return;
       }
       const row = found && (await this.authorizations.find(found.id));
-      if (account && row?.appid === appid) {
-        // The redirect was first: what is new is WeChat's own time of the authorization.
+      if (account?.authorizationState === 'authorized' && row?.appid === appid) {
+        // The redirect was first: what is new is WeChat's own time of the authorization. Until now it had an earlier one,
+        // so that a cancellation of before the scan may have ended it: then this event has to give it back.
         await this.db.write(async (tx) => {
           await finish(tx);
           await this.accounts.recordAuthorizedAt(tx, appid, changedAt);
