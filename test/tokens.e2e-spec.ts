@@ -126,6 +126,25 @@ describe('withToken', () => {
     expect(app.sandbox.callsTo(REFRESH)).toBe(calls + 1);
   });
 
+  it('is not given the stale token again that others have read meanwhile', async () => {
+    const failed = await tokens().getToken(SERVICE_ACCOUNT);
+    let isDone = false;
+    const others = (async () => {
+      while (!isDone) {
+        void tokens().getToken(SERVICE_ACCOUNT);
+        await new Promise(setImmediate);
+      }
+    })();
+    const seen: string[] = [];
+    const called = tokens().withToken(SERVICE_ACCOUNT, async (token) => {
+      seen.push(token);
+      if (token === failed) throw stale;
+    });
+    await called.finally(() => (isDone = true));
+    await others;
+    expect(seen).toHaveLength(2);
+  });
+
   it('gives up after the second refusal, and at once for any other', async () => {
     let tries = 0;
     const count = (error: Error) => () => {

@@ -120,11 +120,13 @@ export class TokensService implements OnModuleInit {
 
   /** Drops a token that WeChat has called stale, unless another one has taken its place already. */
   async invalidate(appid: string, failed: string): Promise<void> {
-    this.cache.forget(appid);
     const row = await this.tokens.find(appid);
-    if (!row || this.vault.openAccess(row) !== failed) return;
-    const isDropped = await this.tokens.dropAccessToken(row, this.clock.now());
-    if (isDropped) this.logger.warn('token.called_stale', { appid, kind: row.kind });
+    if (row && this.vault.openAccess(row) === failed) {
+      const isDropped = await this.tokens.dropAccessToken(row, this.clock.now());
+      if (isDropped) this.logger.warn('token.called_stale', { appid, kind: row.kind });
+    }
+    // Only now: whoever has asked for it meanwhile has read it once more.
+    this.#forget(appid);
   }
 
   /** Renews a token ahead of its end, unless another process does or has. */
@@ -245,15 +247,21 @@ export class TokensService implements OnModuleInit {
   #read(appid: string): Promise<LiveToken | null> {
     const running = this.#reading.get(appid);
     if (running) return running;
-    const reading = this.#readNow(appid).finally(() => this.#reading.delete(appid));
+    const reading: Promise<LiveToken | null> = this.#readNow(appid)
+      .then((live) => {
+        // Unless it was forgotten meanwhile: then what has been read may be what was before.
+        if (live && this.#reading.get(appid) === reading) this.cache.remember(appid, live);
+        return live;
+      })
+      .finally(() => {
+        if (this.#reading.get(appid) === reading) this.#reading.delete(appid);
+      });
     this.#reading.set(appid, reading);
     return reading;
   }
 
   async #readNow(appid: string): Promise<LiveToken | null> {
-    const live = this.vault.openLive(await this.tokens.findAccess(appid));
-    if (live) this.cache.remember(appid, live);
-    return live;
+    return this.vault.openLive(await this.tokens.findAccess(appid));
   }
 
   async #refresh(appid: string, unlike: string | null): Promise<string> {
@@ -276,7 +284,7 @@ export class TokensService implements OnModuleInit {
 
   /** Unless another process has: what it got may be the same token, with another end. */
   async #renew(appid: string, current: string): Promise<void> {
-    const live = await this.#readNow(appid);
+    const live = await this.#read(appid);
     if (live && this.clock.now().getTime() <= live.renewAt) return;
     await this.#refresh(appid, current);
   }
@@ -296,8 +304,14 @@ export class TokensService implements OnModuleInit {
     );
   }
 
-  #tellChanged(appid: string): void {
+  /** Has the next one look anew, and not at what is being read for others. */
+  #forget(appid: string): void {
     this.cache.forget(appid);
+    this.#reading.delete(appid);
+  }
+
+  #tellChanged(appid: string): void {
+    this.#forget(appid);
     this.announcements.announce(appid);
   }
 }
