@@ -38,7 +38,7 @@ describe('GET /accounts', () => {
     for (const [n, appid] of appids.entries()) {
       app.sandbox.addAccount({
         appid,
-        nickname: n === 3 ? '100%_花店' : `账号${n}`,
+        nickname: n === 3 ? '100%_花店ＣＡＦÉ' : `账号${n}`,
         accountType: n % 2 === 0 ? 'official_account' : 'mini_program',
       });
       app.clock.advance(60_000);
@@ -81,6 +81,7 @@ describe('GET /accounts', () => {
     [`?q=${encodeURIComponent('账号2')}`, [2]],
     [`?q=${encodeURIComponent('100%_')}`, [3]],
     [`?q=${encodeURIComponent('%')}`, [3]],
+    [`?q=${encodeURIComponent('花店ＣＡＦÉ')}`, [3]],
     ['?q=A3', [3]],
   ])('filters by %s', async (query, expected) => {
     expect(await list(query)).toEqual(expected.map((n) => appids[n]));

@@ -184,11 +184,12 @@ function scopedTo(
 }
 
 function contains(text: string): Brackets {
-  const q = `%${text.toLowerCase().replace(/[!%_]/g, '!$&')}%`;
+  const q = `%${text.replace(/[!%_]/g, '!$&')}%`;
   const columns = ['nickname', 'principalName', 'appid', 'originalId', 'alias'];
   return new Brackets((where) => {
+    // Both by the database, whose small letters are its own: SQLite has none but those of ASCII.
     for (const column of columns)
-      where.orWhere(`LOWER(account.${column}) LIKE :q ESCAPE '!'`, { q });
+      where.orWhere(`LOWER(account.${column}) LIKE LOWER(:q) ESCAPE '!'`, { q });
   });
 }
 
