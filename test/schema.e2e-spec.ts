@@ -51,6 +51,22 @@ describe('Database', () => {
     expect(kept.every(({ name }) => Number(name.split('-')[1]) % 2 === 0)).toBe(true);
   });
 
+  it("tells the time of a server where the clocks are put back, as of any other's", async () => {
+    // Half past two in Berlin is twice that night. A server without named zones has the one that it runs in.
+    for (const at of ['2026-10-25T00:30:00.500Z', '2026-10-25T01:30:00.500Z']) {
+      const told = await db.write(async (tx) => {
+        if (db.isSqlite) return new Date(at);
+        await tx.query(`SET time_zone = 'Europe/Berlin'`).catch(() => undefined);
+        await tx.query(`SET timestamp = ${new Date(at).getTime() / 1000}`);
+        const now = await db.now(tx);
+        await tx.query('SET timestamp = DEFAULT');
+        await tx.query('SET time_zone = DEFAULT');
+        return now;
+      });
+      expect(told.toISOString()).toBe(at);
+    }
+  });
+
   it('reads nothing that is not committed', async () => {
     const seen = await db.write(async (tx) => {
       await tx.insert(SystemValue, value('uncommitted'));

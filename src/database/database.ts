@@ -72,11 +72,9 @@ export class Database {
 
   /** The database's own clock, which every process sharing it agrees on. */
   async now(on: EntityManager = this.read): Promise<Date> {
-    const sql = this.isSqlite
-      ? `SELECT unixepoch('subsec') AS seconds`
-      : `SELECT UNIX_TIMESTAMP(NOW(3)) AS seconds`;
-    const [row] = await on.query<{ seconds: number | string }[]>(sql);
-    return new Date(Math.round(Number(row?.seconds) * 1000));
+    const [row] = await on.query<{ now: string | Date }[]>(`SELECT ${this.nowSql()} AS now`);
+    if (!row) throw new TypeError('There is always a time.');
+    return this.toDate(row.now);
   }
 
   /** The database's clock as an SQL expression, to set or compare a time without asking for it first. */
