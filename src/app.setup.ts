@@ -87,11 +87,11 @@ export async function setUpApp(app: NestFastifyApplication): Promise<void> {
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   fastify.server.maxConnections = MAX_CONNECTIONS;
   if (app.get(ProcessRole).name === 'worker') serveOnly(fastify, WORKER_SERVES);
+  setUpEnds(fastify, logger, app.get(Metrics));
   setUpRequests(fastify, app);
   setUpSlowUploads(fastify);
   setUpClosing(fastify);
   setUpAnswers(fastify, app.get(Drain));
-  setUpEnds(fastify, logger, app.get(Metrics));
   setUpBodies(fastify);
   addIdempotencyHooks(fastify, app.get(Idempotency), logger);
   app.useGlobalPipes(new ApiValidationPipe());
@@ -150,6 +150,8 @@ function setUpRequests(fastify: FastifyInstance, app: NestFastifyApplication): v
       request.headers['content-type'] = 'application/octet-stream';
       return done();
     }
+    // Not by Fastify's onResponse, which whoever leaves before the answer never comes to.
+    reply.raw.once('close', leaveRequest);
     return enterRequest({ requestId: request.id, ip: request.ip }, () =>
       setHeaders(request.raw, reply.raw, () => authenticate(request, reply, done)),
     );
@@ -180,17 +182,18 @@ function allowOwnStyles(reply: FastifyReply): void {
   );
 }
 
+/** As nginx calls it: whoever asked has left before the answer. */
+const LEFT = 499;
+
 /** One line for each request when it is done. */
 function setUpEnds(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
-  fastify.addHook('onResponse', (request, reply, done) => {
-    if (!isPush(request)) leaveRequest();
+  const end = (request: FastifyRequest, reply: FastifyReply, status: number): void => {
     const { method } = request;
     // The pattern, never the address: that carries states, codes and signatures.
     const route = request.routeOptions.url ?? 'unknown';
-    const status = reply.statusCode;
     metrics.httpSeconds.observe({ method, route, status }, reply.elapsedTime / 1000);
     // Good pushes stand in the ledger and in the counters.
-    if (isPush(request) && status === 200) return done();
+    if (isPush(request) && status === 200) return;
     logger.info('request', {
       requestId: request.id,
       method,
@@ -200,7 +203,17 @@ function setUpEnds(fastify: FastifyInstance, logger: Logger, metrics: Metrics): 
       ip: request.ip,
       ...(request.caller && { key: request.caller.name, tenant: request.caller.tenantId }),
     });
-    return done();
+  };
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const { raw } = reply;
+    raw.once('close', () => {
+      if (!raw.writableFinished) end(request, reply, LEFT);
+    });
+    done();
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    end(request, reply, reply.statusCode);
+    done();
   });
 }
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -144,6 +145,31 @@ describe('the service at work', () => {
     });
     expect(service.output).not.toMatch(/in-the-(address|query)/);
   });
+
+  it('writes one for a caller who has left before the answer, too', async () => {
+    let asked = 0;
+    // It is never answered: the ticket that is asked for at start is not, either.
+    const wechat = createHttpServer(() => (asked += 1));
+    await once(wechat.listen(0, '127.0.0.1'), 'listening');
+    const { port } = wechat.address() as AddressInfo;
+    const env = { WECHAT_API_BASE_URL: `http://127.0.0.1:${port}` };
+    const { service, url } = await start(serviceEnv(databaseUrl(), env));
+    const leaving = new AbortController();
+    const headers = { authorization: `Bearer ${OWNER_KEY}`, 'x-request-id': 'trace-78' };
+    const call = fetch(`${url}/api/v1/component/ticket-push`, {
+      method: 'POST',
+      headers,
+      signal: leaving.signal,
+    });
+    await until(() => asked === 2);
+    leaving.abort();
+    await expect(call).rejects.toThrow('abort');
+    await until(() => service.output.includes('"status":499'));
+    const line = service.output.split('\n').find((text) => text.includes('"status":499')) ?? '';
+    expect(JSON.parse(line)).toMatchObject({ msg: 'request', requestId: 'trace-78' });
+    wechat.closeAllConnections();
+    wechat.close();
+  });
 });
 
 describe('the service at its end', () => {
@@ -167,8 +193,14 @@ describe('the service at its end', () => {
   it.each([
     ['nothing has come on', []],
     ['half a request has come on', ['GET /health/live HTTP/1.1\r\nHost: x\r\n']],
-    ['half a body has come on', ['POST /wechat/component/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n<']],
-    ['half of another request has come on', ['GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n', 'GET /']],
+    [
+      'half a body has come on',
+      ['POST /wechat/component/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n<'],
+    ],
+    [
+      'half of another request has come on',
+      ['GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n', 'GET /'],
+    ],
   ])('is not held up by a connection that %s', async (_how, pieces) => {
     const { service, url } = await start(serviceEnv(databaseUrl()));
     const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
