@@ -319,6 +319,66 @@ describe('an answer', () => {
     });
   });
 
+  it('leaves out what WeChat refuses for its own sake, and tells of it', async () => {
+    const refuse = (errcode: number): void =>
+      app.sandbox.faults.add({ path: SEND, kind: 'errcode', errcode });
+    const accept = (): void => app.sandbox.faults.add({ path: SEND, kind: 'delay', delayMs: 0 });
+    const outcomeFor = async (
+      ...plan: (number | null)[]
+    ): Promise<[DeliveryBody, (string | undefined)[]]> => {
+      const who = person();
+      for (const errcode of plan)
+        if (errcode === null) accept();
+        else refuse(errcode);
+      expect((await who.write('五条')).reply).toMatchObject({ Content: '1' });
+      return [await ended(who), gotBy(who)];
+    };
+    await rule({
+      name: '五条',
+      trigger: keyword('五条'),
+      replies: ['1', '2', '3', '4', '5'].map((words) => text(words)),
+    });
+    await inForce();
+    const failed = (errcode: number, sent: number) => ({
+      status: 'failed',
+      failure: { errcode },
+      parts: { sent, total: 4 },
+      attempts: 1,
+      acceptedAt: null,
+    });
+    const [first, gotOthers] = await outcomeFor(40007);
+    expect(first).toMatchObject(failed(40007, 3));
+    expect(gotOthers).toEqual(['3', '4', '5']);
+    const [two, gotBetween] = await outcomeFor(45086, null, 45002);
+    expect(two).toMatchObject(failed(45086, 2));
+    expect(gotBetween).toEqual(['3', '5']);
+    const [last, gotBefore] = await outcomeFor(null, null, null, 40007);
+    expect(last).toMatchObject(failed(40007, 3));
+    expect(gotBefore).toEqual(['2', '3', '4']);
+    // What is about the person or the account ends it.
+    for (const errcode of [45047, 48001, 45015]) {
+      const [over, got] = await outcomeFor(null, 40007, errcode);
+      expect(over).toMatchObject(failed(errcode, 1));
+      expect(got).toEqual(['2']);
+    }
+  });
+
+  it('goes on where it was, without what was left out, when WeChat was too busy for a minute', async () => {
+    const who = person();
+    app.sandbox.faults.add({ path: SEND, kind: 'errcode', errcode: 40007 });
+    app.sandbox.faults.add({ path: SEND, kind: 'errcode', errcode: 45011 });
+    await who.write('五条');
+    await until(async () => (await deliveriesOf(who))[0]?.failure?.errcode === 45011);
+    await later(app, 61_000);
+    expect(await ended(who)).toMatchObject({
+      status: 'failed',
+      failure: { reason: 'media_expired', errcode: 40007 },
+      parts: { sent: 3, total: 4 },
+      attempts: 2,
+    });
+    expect(gotBy(who)).toEqual(['3', '4', '5']);
+  });
+
   it('waits for WeChat when it is too busy for a minute, and is sent then', async () => {
     const who = person();
     app.sandbox.faults.add({ path: SEND, kind: 'errcode', errcode: 45011 });

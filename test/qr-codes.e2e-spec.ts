@@ -699,6 +699,25 @@ describe('replies', () => {
     expect(body.items).toMatchObject([{ status: 'failed', failure: { reason: 'window_closed' } }]);
   });
 
+  it('go out without what WeChat refuses of them for its own sake, which is told', async () => {
+    const replies = { newFollower: [text('马上'), text('被拒'), text('随后')] };
+    const code = await newCode(service, { replies });
+    await known(code);
+    await settledSends();
+    app.sandbox.faults.add({ path: SEND, kind: 'errcode', errcode: 40007 });
+    const person = app.sandbox.person(service, newOpenid());
+    await after(() => person.scan(code.contentUrl ?? ''));
+    await settledSends();
+    expect(person.messages).toMatchObject([{ message: { text: { content: '随后' } } }]);
+    const { body } = await app.api<{ items: object[] }>(
+      'GET',
+      `/accounts/${service}/deliveries?openid=${person.openid}`,
+    );
+    expect(body.items).toMatchObject([
+      { status: 'failed', failure: { errcode: 40007 }, parts: { sent: 1, total: 2 } },
+    ]);
+  });
+
   it('whose first cannot be passive all go as customer-service messages, once', async () => {
     const menu = { type: 'menu', head: '满意吗？', items: [{ id: '1', text: '好' }], tail: '谢谢' };
     const code = await newCode(service, { replies: { newFollower: [menu] } });

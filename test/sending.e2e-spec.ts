@@ -249,6 +249,18 @@ describe('a refusal of WeChat', () => {
     });
   });
 
+  it('of the first of several messages, for its own sake, ends all that a client has sent', async () => {
+    const writer = await newWriter(app, service);
+    refuse(PATHS.customer_service_message, 45002);
+    const { body } = await send(app, service, textMessage(writer, '一', '二', '三'));
+    expect(body).toMatchObject({
+      status: 'failed',
+      parts: { sent: 0, total: 3 },
+      failure: { reason: 'content_invalid', errcode: 45002 },
+    });
+    expect(app.sandbox.person(service, writer).messages).toEqual([]);
+  });
+
   it('for too many calls a minute is tried once more after a minute', async () => {
     const follower = await newFollower(app, service);
     refuse(PATHS.broadcast, 45011);

@@ -115,7 +115,7 @@ export class Responder implements OnModuleInit {
     return { rule: match.rule, messages: filled(messages, match.rule, account, push) };
   }
 
-  /** In one delivery, which keeps their order. Its id is made of the push's: it is sent once. */
+  /** In one delivery, which keeps their order, and stops for none of them. Its id is made of the push's: it is sent once. */
   async #queue(
     tx: Tx,
     account: Account,
@@ -130,6 +130,7 @@ export class Responder implements OnModuleInit {
       templateId: null,
       content: { messages },
       parts: messages.length,
+      passesOver: true,
     } as const;
     await this.sender.queue(tx, account, request, uuidV5('auto_reply', pushId));
   }

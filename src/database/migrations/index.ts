@@ -12,6 +12,7 @@ import { CreateMedia1796428800000 } from './1796428800000-create-media.js';
 import { CreateDeliveries1796515200000 } from './1796515200000-create-deliveries.js';
 import { CreateAutoReplies1796601600000 } from './1796601600000-create-auto-replies.js';
 import { CreateQrCodes1796688000000 } from './1796688000000-create-qr-codes.js';
+import { AddPassedOver1796731200000 } from './1796731200000-add-passed-over.js';
 
 /** In the order they run. A migration that has landed is never edited. */
 export const migrations = [
@@ -29,4 +30,5 @@ export const migrations = [
   CreateDeliveries1796515200000,
   CreateAutoReplies1796601600000,
   CreateQrCodes1796688000000,
+  AddPassedOver1796731200000,
 ];

@@ -38,6 +38,12 @@ export interface DeliveryRequest {
   parts: number;
 }
 
+/** What is sent by and by. */
+export interface QueuedRequest extends DeliveryRequest {
+  /** Whether a part that is refused for its own sake is passed over, and the others are sent; default: it ends all of it. */
+  passesOver?: boolean;
+}
+
 const BEGINS = {
   maxItems: 200,
   maxBytes: 1024 * 1024,
@@ -147,8 +153,13 @@ export class DeliveryLedger implements OnModuleInit {
    * @param id of the caller's own making: a second one of the same id is not added
    * @returns whether it was added
    */
-  async queue(tx: Tx, account: Account, request: DeliveryRequest, id: string): Promise<boolean> {
-    const row = { ...this.#newRow(account, request, id), status: 'pending' as const, attempts: 0 };
+  async queue(tx: Tx, account: Account, request: QueuedRequest, id: string): Promise<boolean> {
+    const row = {
+      ...this.#newRow(account, request, id),
+      status: 'pending' as const,
+      attempts: 0,
+      passedOver: request.passesOver ? [] : null,
+    };
     return this.deliveries.insertOnce(tx, row);
   }
 
@@ -240,6 +251,7 @@ export class DeliveryLedger implements OnModuleInit {
       content: this.secrets.seal(JSON.stringify(content), contentOf(id)),
       parts,
       partsSent: 0,
+      passedOver: null,
       attempts: 1,
       epoch: 1,
       msgid: null,

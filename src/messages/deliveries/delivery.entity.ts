@@ -38,6 +38,11 @@ const asJson = {
   from: (text: string | null): DeliveryFailure | null =>
     text === null ? null : (JSON.parse(text) as DeliveryFailure),
 };
+const asList = {
+  to: (value: DeliveryFailure[] | null): string | null => value && JSON.stringify(value),
+  from: (text: string | null): DeliveryFailure[] | null =>
+    text === null ? null : (JSON.parse(text) as DeliveryFailure[]),
+};
 
 /** One message to one person, and what became of it. */
 @Entity('delivery')
@@ -83,6 +88,13 @@ export class Delivery {
   /** How many of them WeChat has taken. */
   @Column({ name: 'parts_sent', type: 'integer' })
   partsSent: number;
+
+  /**
+   * What WeChat has said of parts that it refuses for their own sake, each of which was passed over; null where the first
+   * refusal ends all of it.
+   */
+  @Column({ name: 'passed_over', type: 'text', nullable: true, transformer: asList })
+  passedOver: DeliveryFailure[] | null;
 
   /** How often sending has begun. */
   @Column({ type: 'integer' })

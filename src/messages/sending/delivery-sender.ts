@@ -14,8 +14,8 @@ import { LeasedSchedule } from '../../queue/leased-schedule.js';
 import type { WorkContext } from '../../queue/work-handlers.js';
 import { WorkQueue } from '../../queue/work-queue.js';
 import { DeliveriesRepository } from '../deliveries/deliveries.repository.js';
-import { DeliveryLedger, type DeliveryRequest } from '../deliveries/delivery-ledger.js';
-import type { Delivery } from '../deliveries/delivery.entity.js';
+import { DeliveryLedger, type QueuedRequest } from '../deliveries/delivery-ledger.js';
+import type { Delivery, DeliveryFailure } from '../deliveries/delivery.entity.js';
 import { MessageResults } from '../deliveries/message-results.service.js';
 import type { MessageKind } from '../kinds/message-kind.js';
 import { MessageKinds } from '../kinds/message-kinds.js';
@@ -94,7 +94,7 @@ export class DeliverySender implements OnModuleInit {
    *
    * @param id of the caller's own making, a UUID: asked for again with the same id, it is sent once all the same
    */
-  async queue(tx: Tx, account: Account, request: DeliveryRequest, id: string): Promise<void> {
+  async queue(tx: Tx, account: Account, request: QueuedRequest, id: string): Promise<void> {
     if (!(await this.ledger.queue(tx, account, request, id))) return;
     await this.#addWork(tx, { id, appid: account.appid });
   }
@@ -157,7 +157,10 @@ export class DeliverySender implements OnModuleInit {
     return { type: 'failed', failure: { reason: code, errcode: null, detail, retryable: false } };
   }
 
-  /** One after the other; the first that does not go through ends it. */
+  /**
+   * One after the other. The first that does not go through ends it, unless it is refused for its own sake and the delivery
+   * passes over such parts: then it has failed once the others are sent.
+   */
   async #sendParts(
     account: Account,
     held: Delivery,
@@ -170,15 +173,23 @@ export class DeliverySender implements OnModuleInit {
       throw new TypeError('A delivery is begun with a content that was read, to a person.');
     let delivery = held;
     for (;;) {
-      const part = delivery.partsSent;
+      const part = delivery.partsSent + (delivery.passedOver?.length ?? 0);
       const outcome = await kind
         .send(account, { id, openid, content, part })
         .then(({ msgid }): Outcome => ({ type: 'accepted', msgid }))
         .catch((error: unknown) => this.#refused(account, delivery, kind, error));
       crashPoint('delivery.answered');
       const isLast = part + 1 >= delivery.parts;
-      if (outcome.type !== 'accepted' || isLast) return { delivery, outcome };
-      delivery = await this.#noteSent(delivery);
+      if (outcome.type === 'accepted') {
+        if (isLast && !delivery.passedOver?.length) return { delivery, outcome };
+        delivery = await this.#noteSent(delivery);
+      } else {
+        if (outcome.type !== 'failed' || !outcome.isOfContent || !delivery.passedOver)
+          return { delivery, outcome };
+        delivery = await this.#notePassedOver(delivery, outcome.failure);
+      }
+      const [failure] = delivery.passedOver ?? [];
+      if (isLast && failure) return { delivery, outcome: { type: 'failed', failure } };
     }
   }
 
@@ -191,6 +202,13 @@ export class DeliverySender implements OnModuleInit {
       if (openid !== null) await this.people.useWindows(tx, appid, openid, 1);
     });
     return Object.assign(delivery, { partsSent });
+  }
+
+  /** One part of several is refused for its own sake. */
+  async #notePassedOver(delivery: Delivery, failure: DeliveryFailure): Promise<Delivery> {
+    const passedOver = [...(delivery.passedOver ?? []), failure];
+    await this.db.write((tx) => this.deliveries.update(tx, delivery, { passedOver }));
+    return Object.assign(delivery, { passedOver });
   }
 
   async #refused(

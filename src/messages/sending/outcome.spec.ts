@@ -115,6 +115,33 @@ describe('outcomeOf', () => {
     });
   });
 
+  it.each([
+    [40007, true],
+    [45086, true],
+    [45002, true],
+    [40066, true],
+    [45015, false],
+    [45047, false],
+    [48001, false],
+    [45009, false],
+    [43019, false],
+    [50002, false],
+    [45094, false],
+  ])('says of %i whether it is what was said: %s', (errcode, isOfContent) => {
+    expect(outcomeOf(refusal(errcode), once, 1)).toMatchObject({ type: 'failed', isOfContent });
+  });
+
+  it('says of a medium that cannot go out that it is what was said, and of an account that it is not', () => {
+    const outcome = (code: 'media_not_found' | 'media_not_usable' | 'account_not_authorized') =>
+      outcomeOf(new AppError(code), once, 1);
+    expect(outcome('media_not_found')).toMatchObject({ type: 'failed', isOfContent: true });
+    expect(outcome('media_not_usable')).toMatchObject({ type: 'failed', isOfContent: true });
+    expect(outcome('account_not_authorized')).toMatchObject({ isOfContent: false });
+    expect(outcomeOf(refusal(40006, '/cgi-bin/media/upload'), once, 1)).toMatchObject({
+      isOfContent: true,
+    });
+  });
+
   it('passes on what is a fault of ours', () => {
     expect(() => outcomeOf(new TypeError('x'), once, 1)).toThrow(TypeError);
   });

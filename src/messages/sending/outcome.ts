@@ -8,8 +8,8 @@ import type { MessageKind } from '../kinds/message-kind.js';
 /** What a try has come to. */
 export type Outcome =
   | { type: 'accepted'; msgid: string | null }
-  /** WeChat refused, or it was never reached. */
-  | { type: 'failed'; failure: DeliveryFailure }
+  /** WeChat refused, or it was never reached. With `isOfContent`, what was said: something else may go through. */
+  | { type: 'failed'; failure: DeliveryFailure; isOfContent?: boolean }
   /** WeChat may have sent it. */
   | { type: 'unknown'; failure: DeliveryFailure }
   /** Not sent so far, or harmless to send again. */
@@ -17,6 +17,9 @@ export type Outcome =
 
 /** The reason of a delivery that WeChat may have sent. */
 export const ANSWER_LOST = 'answer_lost';
+
+/** What we do not send, for what it carries. */
+const REFUSED_CONTENTS: ReadonlySet<string> = new Set(['media_not_found', 'media_not_usable']);
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
@@ -55,7 +58,10 @@ export function outcomeOf(
   if (error instanceof WechatApiError) return refused(error, kind, attempts);
   if (error instanceof AppError) {
     const failure = refusedByUs(error);
-    return failure.retryable ? again(UNSENT_MS, failure, attempts) : { type: 'failed', failure };
+    const isOfContent = REFUSED_CONTENTS.has(error.code);
+    return failure.retryable
+      ? again(UNSENT_MS, failure, attempts)
+      : { type: 'failed', failure, isOfContent };
   }
   throw error;
 }
@@ -86,8 +92,13 @@ function refused(
         ? { type: 'retry', afterMs: MINUTE_MS, failure }
         : { type: 'failed', failure };
     default:
-      return { type: 'failed', failure };
+      return { type: 'failed', failure, isOfContent: isOfContent(error) };
   }
+}
+
+/** Whether it is this message that is wrong, and neither its receiver nor its account. */
+function isOfContent({ errorClass }: WechatApiError): boolean {
+  return REACTIONS[errorClass].concerns === 'content' || errorClass === 'bug';
 }
 
 /** @param pauses after each try that may be followed by another one; after the last it has failed, or is what `end` says */

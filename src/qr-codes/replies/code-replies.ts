@@ -96,6 +96,7 @@ export class CodeReplies implements OnModuleInit {
         templateId: null,
         content: { messages: rest.map((message) => fillIn(message, variables)) },
         parts: rest.length,
+        passesOver: true,
       },
       uuidV5('qr-code-reply', id),
     );
