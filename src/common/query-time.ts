@@ -18,15 +18,18 @@ export function QueryTime(description: string): PropertyDecorator {
   );
 }
 
-/** The same in a body, where it may be left out or null. */
-export function BodyTime(description: string): PropertyDecorator {
+/** The same in a body, where it may be left out or null. @param example null where one that is tried out should have none */
+export function BodyTime(
+  description: string,
+  example: string | null = '2026-11-22T08:00:00.000Z',
+): PropertyDecorator {
   return applyDecorators(
     ApiPropertyOptional({
       type: String,
       format: 'date-time',
       nullable: true,
       description,
-      example: '2026-11-22T08:00:00.000Z',
+      example,
     }),
     IsOptional(),
     Transform(({ value }: { value: unknown }) => toTime(value) ?? value),

@@ -6,7 +6,6 @@ import {
   IsBoolean,
   IsIn,
   IsInt,
-  IsISO8601,
   IsObject,
   IsOptional,
   IsString,
@@ -19,6 +18,7 @@ import {
 } from 'class-validator';
 
 import { PageQueryDto } from '../common/paging.js';
+import { BodyTime } from '../common/query-time.js';
 import { VisibleText } from '../common/visible-text.js';
 import { MESSAGE_DTOS } from '../messages/kinds/customer-service-message.dto.js';
 import { MAX_PERMANENT } from './qr-code-maker.js';
@@ -140,18 +140,11 @@ class QrCodeSettingsDto {
   @Max(MAX_DAYS)
   expiresInDays?: number | null;
 
-  @ApiPropertyOptional({
-    type: String,
-    format: 'date-time',
-    nullable: true,
-    description:
-      '二维码自动结束的时间；不填则由人结束 / When it ends by itself; left out, somebody ends it',
-    example: null,
-  })
-  @IsOptional()
-  @IsISO8601({ strict: true })
-  @Matches(/(?:Z|[+-]\d\d:\d\d)$/)
-  endsAt?: string | null;
+  @BodyTime(
+    '二维码自动结束的时间；不填则由人结束 / When it ends by itself; left out, somebody ends it',
+    null,
+  )
+  endsAt?: Date | null;
 }
 
 export class CreateQrCodeDto extends QrCodeSettingsDto {
@@ -344,7 +337,7 @@ export function toSettings(body: QrCodeSettingsDto): QrCodeSettings & { expiresI
     ...(tags && { tags }),
     ...(replies && { replies }),
     ...(expiresInDays && { expiresInDays }),
-    ...(endsAt && { endsAt: new Date(endsAt) }),
+    ...(endsAt && { endsAt }),
   };
 }
 
