@@ -799,6 +799,12 @@ describe('the API', () => {
     ).toMatchObject({ status: 422, body: { errors: [{ field: 'openid' }] } });
   });
 
+  it('says that a rule is not there before it says what is wrong with another in its place', async () => {
+    appid = await newSender(app);
+    for (const body of [{}, { name: 1 }])
+      expect((await ask('PUT', '/nothing', body)).body.code).toBe('not_found');
+  });
+
   it('says once of what is missing that it is', async () => {
     appid = await newSender(app);
     const { body } = await ask('POST', '', {});

@@ -361,6 +361,17 @@ describe('managing', () => {
     expect(await found('limit=1')).toHaveLength(1);
   });
 
+  it.each<[string, string, object?]>([
+    ['PUT', 'nothing', {}],
+    ['POST', 'nothing/copy', { name: 1 }],
+    ['GET', 'nothing/image?size=1'],
+    ['GET', 'nothing/stats?from=yesterday'],
+  ])('says of %s %s that the code is not there, whatever else is wrong', async (...asked) => {
+    const [method, path, body] = asked;
+    const answer = await call(method, `${service}/qr-codes/${path}`, body);
+    expect(answer).toMatchObject({ status: 404, body: { code: 'not_found' } });
+  });
+
   it('takes off what is around a text', async () => {
     const appid = await newSender(app);
     const over = { name: ' 店\t', channel: '空格 ', group: '\u3000华东', tags: [' 秋季 ', '秋季'] };

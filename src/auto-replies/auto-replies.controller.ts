@@ -38,6 +38,7 @@ import {
   toAutoReplyDto,
   toTrigger,
 } from './auto-reply.dto.js';
+import { ExistingRuleGuard } from './existing-rule.guard.js';
 import {
   toTried,
   toTriedAutoReplyDto,
@@ -48,7 +49,7 @@ import {
 @ApiTags('自动回复 Auto replies')
 @ApiParam({ name: 'appid', example: 'wx1badb002feedface' })
 @ApiExtraModels(...Object.values(MESSAGE_DTOS))
-@UseGuards(VisibleAccountGuard)
+@UseGuards(VisibleAccountGuard, ExistingRuleGuard)
 @Controller('api/v1/accounts/:appid/auto-replies')
 export class AutoRepliesController {
   constructor(

@@ -27,6 +27,7 @@ import { ApiProblems } from '../common/api-docs.js';
 import { CurrentLang } from '../common/current-lang.js';
 import type { Lang } from '../common/text.js';
 import { MESSAGE_DTOS } from '../messages/kinds/customer-service-message.dto.js';
+import { ExistingQrCodeGuard } from './existing-qr-code.guard.js';
 import { MAX_PERMANENT } from './qr-code-maker.js';
 import {
   CopyQrCodeDto,
@@ -43,7 +44,7 @@ import { QrCodesService } from './qr-codes.service.js';
 @ApiTags('渠道二维码 QR codes')
 @ApiParam({ name: 'appid', example: 'wx1badb002feedface' })
 @ApiExtraModels(...Object.values(MESSAGE_DTOS))
-@UseGuards(VisibleAccountGuard)
+@UseGuards(VisibleAccountGuard, ExistingQrCodeGuard)
 @Controller('api/v1/accounts/:appid/qr-codes')
 export class QrCodesController {
   constructor(

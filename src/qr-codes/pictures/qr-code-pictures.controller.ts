@@ -5,6 +5,7 @@ import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, RequireRole } from '../../access/roles.js';
 import { VisibleAccountGuard } from '../../accounts/visible-account.guard.js';
 import { ApiProblems } from '../../common/api-docs.js';
+import { ExistingQrCodeGuard } from '../existing-qr-code.guard.js';
 import { PICTURE_TYPES } from './drawing.js';
 import { PackQueryDto, PictureQueryDto } from './picture.dto.js';
 import { QrCodePictures } from './qr-code-pictures.service.js';
@@ -13,7 +14,7 @@ const BINARY = { schema: { type: 'string', format: 'binary' } };
 
 @ApiTags('渠道二维码 QR codes')
 @ApiParam({ name: 'appid', example: 'wx1badb002feedface' })
-@UseGuards(VisibleAccountGuard)
+@UseGuards(VisibleAccountGuard, ExistingQrCodeGuard)
 @Controller('api/v1/accounts/:appid/qr-codes')
 export class QrCodePicturesController {
   constructor(private readonly pictures: QrCodePictures) {}

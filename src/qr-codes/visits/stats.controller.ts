@@ -6,6 +6,7 @@ import { VisibleAccountGuard } from '../../accounts/visible-account.guard.js';
 import { ApiProblems } from '../../common/api-docs.js';
 import { CurrentLang } from '../../common/current-lang.js';
 import type { Lang } from '../../common/text.js';
+import { ExistingQrCodeGuard } from '../existing-qr-code.guard.js';
 import { toChart } from './stats-chart.js';
 import { CodeStatsQueryDto, StatsDto, StatsQueryDto, StatsSpanDto } from './stats.dto.js';
 import { QrCodeStats } from './stats.service.js';
@@ -15,7 +16,7 @@ const asText = (type: string) => ({ content: { [type]: { schema: { type: 'string
 
 @ApiTags('渠道二维码 QR codes')
 @ApiParam({ name: 'appid', example: 'wx1badb002feedface' })
-@UseGuards(VisibleAccountGuard)
+@UseGuards(VisibleAccountGuard, ExistingQrCodeGuard)
 @Controller('api/v1/accounts/:appid/qr-codes')
 export class QrCodeStatsController {
   constructor(private readonly stats: QrCodeStats) {}
