@@ -241,6 +241,16 @@ describe('the archive', () => {
     expect(read1).toBe(code.contentUrl);
   });
 
+  it('has names that file systems take, however long those of the codes are', async () => {
+    for (const name of ['店'.repeat(100), '🎁'.repeat(100)]) {
+      const { id, scene } = await newCode(appid, name);
+      const { bytes } = await get(`${appid}/qr-codes/images.zip?ids=${id}&size=200`);
+      const [file = ''] = filesOf(bytes).keys();
+      expect(Buffer.byteLength(file)).toBeLessThanOrEqual(255);
+      expect(file).toBe(`${name.slice(0, (name.length / 100) * 50)}-${scene}.png`);
+    }
+  });
+
   it('is not made with a code of another account', async () => {
     const other = await newCode(await newSender(app));
     const ids = `${code.id},${other.id}`;

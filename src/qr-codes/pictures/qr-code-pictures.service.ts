@@ -18,6 +18,8 @@ const ENDINGS: Readonly<Record<PictureFormat, string>> = { png: 'png', svg: 'svg
 /** Drawing takes much of a processor, and a slow reader long. */
 const MAX_PACKING = 4;
 const RETRY_SECONDS = 10;
+/** Characters of a code's name. */
+const MAX_FILE_NAME = 50;
 
 export interface Look {
   format: PictureFormat;
@@ -140,8 +142,9 @@ const LOGO_FAULTS: Readonly<Record<'unreadable' | 'too_large', FieldError>> = {
   },
 };
 
-/** With the scene behind it, since names may be alike. */
+/** With the scene behind it, since names may be alike. Most file systems take 255 bytes, of which a character may need four. */
 function fileNameOf({ name, scene }: QrCode): string {
   const plain = name.replaceAll(/[\p{C}\\/:*?"<>|]/gu, '_').replace(/^\.+/, '_');
-  return `${plain.trim()}-${scene}`;
+  const begin = Array.from(plain).slice(0, MAX_FILE_NAME).join('');
+  return `${begin.trim()}-${scene}`;
 }
