@@ -772,9 +772,19 @@ describe('the API', () => {
     expect(await found(`q=${encodeURIComponent('十一')}`)).toEqual(['双十一']);
     expect(await found(`q=${encodeURIComponent('满"减')}`)).toEqual(['双十一']);
     expect(await found('q=100%25')).toEqual(['停用100%']);
+    // Words of ours around the keywords are none of them.
+    for (const word of ['text', 'match', 'a', 'contains', 'message', '"'])
+      expect(await found(`q=${encodeURIComponent(word)}`)).toEqual(word === '"' ? ['双十一'] : []);
     expect(await found('trigger=follow')).toEqual(['关注']);
     expect(await found('enabled=false')).toEqual(['停用100%']);
     expect(await found('enabled=true&trigger=keyword')).toEqual(['双十一']);
+    const words = [
+      { text: 'Hello, \\World/', match: 'exact' },
+      { text: '\ud83d', match: 'contains' },
+    ];
+    await rule({ name: '半个', trigger: { type: 'keyword', keywords: words } });
+    expect(await found(`q=${encodeURIComponent('hello, \\W')}`)).toEqual(['半个']);
+    expect(await found(`q=${encodeURIComponent('d/')}`)).toEqual(['半个']);
   });
 
   it('tries a follow, another type of message, and another time', async () => {

@@ -61,10 +61,18 @@ export class AutoRepliesRepository {
     if (trigger) query.andWhere('rule.trigger LIKE :trigger', { trigger: `{"type":"${trigger}"%` });
     if (q !== undefined)
       query.andWhere(
-        `(LOWER(rule.name) LIKE LOWER(:q) ESCAPE '!' OR LOWER(rule.trigger) LIKE LOWER(:json) ESCAPE '!')`,
+        `(LOWER(rule.name) LIKE LOWER(:q) ESCAPE '!' OR LOWER(${this.#keywordsSql()}) LIKE LOWER(:json) ESCAPE '!')`,
         { q: contains(q), json: contains(JSON.stringify(q).slice(1, -1)) },
       );
     return newestFirst(query, limit, after, { time: 'createdAt', id: 'id' });
+  }
+
+  /** The texts of a rule's keywords, as JSON has them; of one that half a character keeps from being JSON to MySQL, all of it. */
+  #keywordsSql(): string {
+    if (this.db.isSqlite)
+      return `(SELECT group_concat(json_quote(json_extract(word.value, '$.text'))) FROM json_each(rule.trigger, '$.keywords') word)`;
+    const texts = `COALESCE(JSON_EXTRACT(rule.trigger, '$.keywords[*].text'), '')`;
+    return `CASE WHEN JSON_VALID(rule.trigger) THEN ${texts} ELSE rule.trigger END`;
   }
 
   find(appid: string, id: string, on: Tx = this.db.read): Promise<AutoReply | null> {
