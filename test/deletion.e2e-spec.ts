@@ -8,6 +8,7 @@ import { AccountData } from '../src/database/account-data.js';
 import { Database } from '../src/database/database.js';
 import { EventsService } from '../src/events/events.service.js';
 import { MediaUploads } from '../src/messages/media/media-uploads.js';
+import { ReceiptConfigsRepository } from '../src/receipts/receipt-configs.repository.js';
 import { TokensService } from '../src/tokens/tokens.service.js';
 import { type Answer, COMPONENT, startApp, type TestApp } from './app.js';
 import { authorizationOf, begin, getAccount, uploadPicture } from './helpers.js';
@@ -238,6 +239,26 @@ describe('DELETE /accounts/{appid}', () => {
       body: { code: 'quota_reset_budget_exhausted' },
     });
     expect(await app.app.get(TokensService).getToken(appid)).toMatch(/^71_/);
+  });
+
+  it('leaves no address for receipts, whoever looks for one at that moment', async () => {
+    const appid = newAppid();
+    app.sandbox.addAccount({ appid, accountType: 'mini_program' });
+    await authorize(appid);
+    await cancel(appid);
+    const configs = app.app.get(ReceiptConfigsRepository);
+    const find = configs.find.bind(configs);
+    let removed: Answer<{ code: string }> | null = null;
+    configs.find = async (...asked) => {
+      const found = await find(...asked);
+      removed ??= await remove(appid);
+      return found;
+    };
+    const { status } = await app.api('GET', `/accounts/${appid}/receipt-config`);
+    configs.find = find;
+    expect(removed).toMatchObject({ status: 204 });
+    expect(status).toBe(404);
+    expect(await rowsOf('receipt_config', appid)).toBe(0);
   });
 
   it('wants the appid once more', async () => {

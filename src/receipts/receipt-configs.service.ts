@@ -124,7 +124,11 @@ export class ReceiptConfigsService implements OnModuleInit {
     const found = await this.configs.find(appid);
     if (found) return found;
     const config = newConfig(appid, this.clock.now());
-    await this.db.write((tx) => this.configs.insertOnce(tx, config));
+    await this.db.write(async (tx) => {
+      // The account may be gone by now.
+      if (!(await this.accounts.findForUpdate(tx, appid))) throw new AppError('not_found');
+      await this.configs.insertOnce(tx, config);
+    });
     // Another process may have been faster: its address counts.
     const made = await this.configs.find(appid);
     if (!made) throw new AppError('not_found');
