@@ -815,6 +815,16 @@ describe('the API', () => {
       expect((await ask('PUT', '/nothing', body)).body.code).toBe('not_found');
   });
 
+  it('refuses null where a message may only leave something out', async () => {
+    appid = await newSender(app);
+    const mediaId = await uploadPicture(app, appid);
+    const page = { type: 'mini_program_page', title: '页', pagePath: 'p', thumbMediaId: mediaId };
+    const replies = [{ ...page, appid: null }];
+    const refused = await ask('POST', '', { name: '规则', trigger: keyword('页'), replies });
+    expect(refused.status).toBe(422);
+    expect(refused.body.errors).toMatchObject([{ field: 'replies.0.appid' }]);
+  });
+
   it('says once of what is missing that it is', async () => {
     appid = await newSender(app);
     const { body } = await ask('POST', '', {});

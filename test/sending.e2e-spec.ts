@@ -125,6 +125,8 @@ describe('a request that could never be sent', () => {
     ['no openid and no properties', {}, 'to'],
     ['properties without a user', { properties: { a: 'b' } }, 'to'],
     ['an openid and properties', { openid: 'o', userId: 'u', properties: {} }, 'to'],
+    ['an openid that is null', { openid: null }, 'to.openid'],
+    ['a user who is null', { openid: 'o', userId: null }, 'to.userId'],
   ])('is refused for %s', async (_case, to, field) => {
     const { kind, content } = textMessage('', '您好');
     expect(await send(app, service, { kind, content, to })).toMatchObject({
@@ -135,6 +137,7 @@ describe('a request that could never be sent', () => {
 
   it.each([
     ['no messages', { messages: [] }, 'content.messages'],
+    ['a message that is null', { messages: [null] }, 'content.messages.0.type'],
     ['a type that nobody knows', { messages: [{ type: 'fax' }] }, 'content.messages.0.type'],
     [
       'a type that official accounts have not',
@@ -183,6 +186,20 @@ describe('a request that could never be sent', () => {
     expect(answer).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
     const { errors } = answer.body as unknown as { errors: { field: string }[] };
     expect(errors.map((error) => error.field)).toContain(field);
+  });
+
+  it.each([
+    ['template_message', 'url'],
+    ['template_message', 'miniProgram'],
+    ['subscription_message', 'page'],
+    ['subscription_message', 'lang'],
+  ])('is refused for a %s with null for its %s, which WeChat would get', async (kind, field) => {
+    const account = kind === 'template_message' ? service : await newSender(app, 'mini_program');
+    const content = { templateId: 'x', data: { thing1: '好' }, [field]: null };
+    const answer = await send(app, account, { kind, content, to: { openid: newOpenid() } });
+    expect(answer).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
+    const { errors } = answer.body as unknown as { errors: { field: string }[] };
+    for (const error of errors) expect(error.field).toBe(`content.${field}`);
   });
 
   it('is refused for a template that the account has not, and for values that break its rules', async () => {

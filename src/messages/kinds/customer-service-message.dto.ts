@@ -6,13 +6,14 @@ import {
   ArrayMinSize,
   IsArray,
   IsIn,
-  IsOptional,
   IsString,
   Length,
   Matches,
   MaxLength,
   ValidateNested,
 } from 'class-validator';
+
+import { LeftOut } from '../../common/left-out.js';
 
 const MAX_MESSAGES = 5;
 const MAX_MENU_ITEMS = 10;
@@ -76,12 +77,12 @@ export class VideoMessageDto extends CustomerServiceMessageDto {
   thumbMediaId: string;
 
   @ApiPropertyOptional({ example: '新品介绍' })
-  @IsOptional()
+  @LeftOut()
   @Length(1, 128)
   title?: string;
 
   @ApiPropertyOptional({ example: '一分钟了解新品' })
-  @IsOptional()
+  @LeftOut()
   @Length(1, 512)
   description?: string;
 }
@@ -104,12 +105,12 @@ export class MusicMessageDto extends CustomerServiceMessageDto {
   thumbMediaId: string;
 
   @ApiPropertyOptional({ example: '品牌之歌' })
-  @IsOptional()
+  @LeftOut()
   @Length(1, 128)
   title?: string;
 
   @ApiPropertyOptional({ example: '2026' })
-  @IsOptional()
+  @LeftOut()
   @Length(1, 512)
   description?: string;
 }
@@ -216,7 +217,7 @@ export class MiniProgramPageMessageDto extends CustomerServiceMessageDto {
       '公众号发送时必填，须已关联；小程序发送自己的页面，不填 / Needed by official accounts, of one that is linked; a mini-program sends its own pages, without it',
     example: 'wx3c0ffee53c0ffee5',
   })
-  @IsOptional()
+  @LeftOut()
   @Length(1, 32)
   appid?: string;
 

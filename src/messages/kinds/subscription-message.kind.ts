@@ -1,10 +1,11 @@
 import { sendSubscriptionMessage, WechatHttp } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsOptional, Length } from 'class-validator';
+import { IsIn, Length } from 'class-validator';
 
 import type { Account } from '../../accounts/account.entity.js';
 import type { FieldError } from '../../common/app-error.js';
+import { LeftOut } from '../../common/left-out.js';
 import { SendTokens } from '../../send-config/send-tokens.js';
 import { TemplatesService } from '../templates/templates.service.js';
 import type { MessageKind, OutgoingMessage } from './message-kind.js';
@@ -30,17 +31,17 @@ export class SubscriptionMessageContentDto {
   data: Record<string, string>;
 
   @ApiPropertyOptional({ example: 'pages/booking/detail?id=88' })
-  @IsOptional()
+  @LeftOut()
   @Length(1, 1024)
   page?: string;
 
   @ApiPropertyOptional({ enum: STATES, default: 'formal', example: 'formal' })
-  @IsOptional()
+  @LeftOut()
   @IsIn(STATES)
   miniProgramState?: (typeof STATES)[number];
 
   @ApiPropertyOptional({ enum: LANGS, default: 'zh_CN', example: 'zh_CN' })
-  @IsOptional()
+  @LeftOut()
   @IsIn(LANGS)
   lang?: (typeof LANGS)[number];
 }

@@ -2,10 +2,11 @@ import { sendTemplateMessage, WechatHttp } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { IsOptional, Length, Matches, MaxLength, ValidateNested } from 'class-validator';
+import { Length, Matches, MaxLength, ValidateNested } from 'class-validator';
 
 import type { Account } from '../../accounts/account.entity.js';
 import type { FieldError } from '../../common/app-error.js';
+import { LeftOut } from '../../common/left-out.js';
 import { TokensService } from '../../tokens/tokens.service.js';
 import { TemplatesService } from '../templates/templates.service.js';
 import type { MessageKind, OutgoingMessage } from './message-kind.js';
@@ -38,13 +39,13 @@ export class TemplateMessageContentDto {
   data: Record<string, string>;
 
   @ApiPropertyOptional({ example: 'https://m.example.com/orders/88' })
-  @IsOptional()
+  @LeftOut()
   @Matches(/^https?:\/\/\S+$/)
   @MaxLength(2048)
   url?: string;
 
   @ApiPropertyOptional({ description: '优先于 url / Goes before `url`' })
-  @IsOptional()
+  @LeftOut()
   @ValidateNested()
   @Type(() => MiniProgramLinkDto)
   miniProgram?: MiniProgramLinkDto;

@@ -1,7 +1,8 @@
 import { ApiProperty, ApiPropertyOptional, getSchemaPath } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { IsIn, IsObject, IsOptional, Length, ValidateNested } from 'class-validator';
+import { IsIn, IsObject, Length, ValidateNested } from 'class-validator';
 
+import { LeftOut } from '../../common/left-out.js';
 import { BroadcastContentDto } from '../kinds/broadcast.kind.js';
 import { CustomerServiceContentDto, MESSAGE_DTOS } from '../kinds/customer-service-message.dto.js';
 import { MESSAGE_KINDS, type MessageKindName } from '../kinds/message-kind.js';
@@ -24,7 +25,7 @@ export class RecipientDto {
       '接收人的 OpenID；与 userId、properties 二选一 / The person’s openid, or else `userId` and `properties`',
     example: 'oFixtureOpenId0000000000001',
   })
-  @IsOptional()
+  @LeftOut()
   @Length(1, 64)
   openid?: string;
 
@@ -33,7 +34,7 @@ export class RecipientDto {
       '营销平台的用户编号，原样出现在投递与事件中 / What you call the person; stands in the delivery and in events',
     example: 'user-10001',
   })
-  @IsOptional()
+  @LeftOut()
   @Length(1, 128)
   userId?: string;
 
@@ -44,7 +45,7 @@ export class RecipientDto {
       '用户属性；按账号的 openidProperty 取 OpenID，其余忽略 / The person’s properties: the account’s `openidProperty` is looked up in them, the others are ignored',
     example: { wx_openid_flower_shop: 'oFixtureOpenId0000000000001' },
   })
-  @IsOptional()
+  @LeftOut()
   @AreTexts()
   properties?: Record<string, string>;
 }
