@@ -131,6 +131,11 @@ describe('an answer', () => {
         { type: 'menu', head: '{keyword}如何？', items: [{ id: 'ok', text: '好' }], tail: '' },
       ],
     });
+    await rule({
+      name: '五条',
+      trigger: keyword('五条'),
+      replies: ['1', '2', '3', '4', '5'].map((words) => text(words)),
+    });
     await rule({ name: '包含', trigger: keyword('券', 'contains'), replies: [text('券')] });
     await rule({
       name: '图文',
@@ -333,12 +338,6 @@ describe('an answer', () => {
       expect((await who.write('五条')).reply).toMatchObject({ Content: '1' });
       return [await ended(who), gotBy(who)];
     };
-    await rule({
-      name: '五条',
-      trigger: keyword('五条'),
-      replies: ['1', '2', '3', '4', '5'].map((words) => text(words)),
-    });
-    await inForce();
     const failed = (errcode: number, sent: number) => ({
       status: 'failed',
       failure: { errcode },
@@ -369,7 +368,7 @@ describe('an answer', () => {
     app.sandbox.faults.add({ path: SEND, kind: 'errcode', errcode: 45011 });
     await who.write('五条');
     await until(async () => (await deliveriesOf(who))[0]?.failure?.errcode === 45011);
-    await later(app, 61_000);
+    await app.later(61_000);
     expect(await ended(who)).toMatchObject({
       status: 'failed',
       failure: { reason: 'media_expired', errcode: 40007 },
