@@ -8,6 +8,7 @@ import { AutoRepliesRepository } from '../src/auto-replies/auto-replies.reposito
 import { ReplyMedia } from '../src/auto-replies/reply-media.js';
 import { chunksOf } from '../src/common/chunks.js';
 import { Database } from '../src/database/database.js';
+import { ReplyMessages } from '../src/messages/kinds/reply-messages.js';
 import { PeopleWatchers } from '../src/messages/people/people-watchers.js';
 import { type AccountPush, PushHandlers } from '../src/pushes/push-handlers.js';
 import { type Answer, startApp, type TestApp } from './app.js';
@@ -643,7 +644,12 @@ describe('the API', () => {
     ['no priority at all', { priority: null }, 'priority', 'is_int'],
     ['no mode at all', { mode: null }, 'mode', 'is_in'],
     ['neither on nor off', { enabled: null }, 'enabled', 'is_boolean'],
-    ['a list as a keyword', { trigger: { type: 'keyword', keywords: [[]] } }, 'trigger.keywords', 'is_object'],
+    [
+      'a list as a keyword',
+      { trigger: { type: 'keyword', keywords: [[]] } },
+      'trigger.keywords',
+      'is_object',
+    ],
     ['a field that nobody knows', { other: 1 }, 'other', 'whitelist_validation'],
   ])('refuses %s', async (_case, over, field, code) => {
     const wanted = { name: 'x', trigger: keyword('x'), replies: [text('x')], ...over };
@@ -803,9 +809,10 @@ describe('the API', () => {
     const missing = await app.api('POST', `/accounts/${appid}/auto-replies/test`, {});
     expect(missing).toMatchObject({ status: 422, body: { errors: [{ field: 'text' }] } });
     const nobody = { text: 'x', openid: null };
-    expect(
-      await app.api('POST', `/accounts/${appid}/auto-replies/test`, nobody),
-    ).toMatchObject({ status: 422, body: { errors: [{ field: 'openid' }] } });
+    expect(await app.api('POST', `/accounts/${appid}/auto-replies/test`, nobody)).toMatchObject({
+      status: 422,
+      body: { errors: [{ field: 'openid' }] },
+    });
   });
 
   it('says that a rule is not there before it says what is wrong with another in its place', async () => {
@@ -947,6 +954,30 @@ describe('a picture', () => {
     expect(refused.body.errors?.[0]?.detail).toContain('用图');
     await ask('DELETE', `/${id}`);
     expect((await remove()).status).toBe(204);
+  });
+
+  it('that is deleted while a rule is saved is answered with by none', async () => {
+    const messages = app.app.get(ReplyMessages);
+    const read = messages.read.bind(messages);
+    const remove = async (mediaId: string): Promise<number> =>
+      (await app.api('DELETE', `/accounts/${appid}/media/${mediaId}`)).status;
+    const saved = await rule({ name: '用图', trigger: keyword('换') });
+    for (const [method, path] of [['POST', ''] as const, ['PUT', `/${saved.id}`] as const]) {
+      const mediaId = await uploadPicture(app, appid);
+      let removed = 0;
+      messages.read = async (...asked) => {
+        const found = await read(...asked);
+        removed = await remove(mediaId);
+        return found;
+      };
+      const replies = [{ type: 'image', mediaId }];
+      const wanted = { name: '用图', trigger: keyword('删'), replies };
+      const { status, body } = await ask(method, path, wanted);
+      messages.read = read;
+      expect({ removed, status }).toEqual({ removed: 204, status: 422 });
+      expect(body.errors).toMatchObject([{ field: 'replies.0.mediaId', code: 'media_not_found' }]);
+    }
+    expect((await ask('GET', `/${saved.id}`)).body.replies).toEqual([text('您好')]);
   });
 
   it('that WeChat does not take is tried again while the window is open, then told as missed', async () => {

@@ -812,6 +812,24 @@ describe('replies', () => {
     ).toMatchObject({ status: 422, body: { errors: [{ field: 'replies.newFollower.0' }] } });
   });
 
+  it('are refused with a medium that is deleted while WeChat makes the code', async () => {
+    const appid = await newSender(app);
+    const mediaId = await uploadPicture(app, appid);
+    const asked = app.sandbox.callsTo(CREATE);
+    app.sandbox.faults.add({ path: CREATE, kind: 'delay', delayMs: 500 });
+    const making = call('POST', `${appid}/qr-codes`, {
+      ...{ name: 'n', channel: 'c', permanent: false },
+      replies: { existingFollower: [text('好'), { type: 'image', mediaId }] },
+    });
+    await until(() => app.sandbox.callsTo(CREATE) > asked);
+    expect((await call('DELETE', `${appid}/media/${mediaId}`)).status).toBe(204);
+    const { status, body } = await making;
+    expect(status).toBe(422);
+    expect(body.errors).toMatchObject([
+      { field: 'replies.existingFollower.1.mediaId', code: 'media_not_found' },
+    ]);
+  });
+
   it('say nothing more where the code was changed since it answered', async () => {
     const appid = await newSender(app);
     const code = await newCode(appid, { replies: { newFollower: [text('一'), text('二')] } });

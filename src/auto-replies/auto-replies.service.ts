@@ -3,6 +3,7 @@ import { v7 as uuidV7 } from 'uuid';
 
 import { AuditService } from '../access/audit.service.js';
 import type { Caller } from '../access/roles.js';
+import type { Account } from '../accounts/account.entity.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { AppError, type FieldError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
@@ -156,9 +157,10 @@ export class AutoRepliesService implements OnModuleInit {
       ...{ version: 1, renewMediaAt: null, createdAt: now, updatedAt: now },
     };
     rule.renewMediaAt = this.media.firstLookAt(rule);
-    await this.#change(caller, rule, 'auto_reply.created', async (tx) => {
+    await this.#change(caller, rule, 'auto_reply.created', async (tx, account) => {
       if ((await this.rules.count(tx, appid)) >= MAX_RULES)
         throw new AppError('too_many_auto_replies');
+      await this.messages.hold(tx, account, replies, 'replies');
       await this.rules.insert(tx, rule);
       await this.media.prepareSoon(tx, rule);
     });
@@ -170,9 +172,10 @@ export class AutoRepliesService implements OnModuleInit {
     await this.accounts.get(caller, appid);
     const rule = await this.#find(appid, id);
     const replies = await this.#check(caller, appid, wanted);
-    await this.#change(caller, rule, 'auto_reply.changed', async (tx) => {
+    await this.#change(caller, rule, 'auto_reply.changed', async (tx, account) => {
       const before = await this.rules.findForUpdate(tx, appid, id);
       if (!before) throw new AppError('not_found');
+      await this.messages.hold(tx, account, replies, 'replies');
       const [version, updatedAt] = [before.version + 1, this.clock.now()];
       Object.assign(rule, before, wanted, { replies, version, updatedAt });
       rule.renewMediaAt = this.media.firstLookAt(rule);
@@ -225,13 +228,14 @@ export class AutoRepliesService implements OnModuleInit {
     caller: Caller,
     rule: AutoReply,
     action: string,
-    write: (tx: Tx) => Promise<void>,
+    write: (tx: Tx, account: Account) => Promise<void>,
   ): Promise<void> {
     const { appid, id } = rule;
     await this.db.write(async (tx) => {
-      const { tenantId } = await this.accounts.getForUpdate(tx, caller, appid);
+      const account = await this.accounts.getForUpdate(tx, caller, appid);
+      const { tenantId } = account;
       await this.rules.writeRevision(tx, appid, uuidV7());
-      await write(tx);
+      await write(tx, account);
       const detail = { ruleId: id, name: rule.name, enabled: rule.enabled };
       await this.audit.record(tx, { actor: caller, action, target: appid, tenantId, detail });
     });

@@ -108,6 +108,7 @@ export class QrCodesService implements OnModuleInit {
     const code = await this.db.write(async (tx) => {
       // The account may be gone by now.
       const { tenantId } = await this.accounts.getForUpdate(tx, caller, appid);
+      await this.contents.hold(tx, account, settings.replies);
       const row: QrCode = {
         id: uuidV7({ msecs: now.getTime() }),
         appid,
@@ -177,6 +178,7 @@ export class QrCodesService implements OnModuleInit {
     const settings = await this.#read(account, wanted, changeErrors(before, wanted));
     const code = await this.#change(caller, appid, id, async (tx, row) => {
       if (row.status === 'ended') throw new AppError('qr_code_ended');
+      await this.contents.hold(tx, account, settings.replies);
       const updatedAt = this.clock.now();
       const values = {
         ...settings,

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 
 import type { Account } from '../../accounts/account.entity.js';
 import type { FieldError } from '../../common/app-error.js';
+import type { Tx } from '../../database/database.js';
 import { TokensService } from '../../tokens/tokens.service.js';
 import { MediaService } from '../media/media.service.js';
 import { MediaUploads } from '../media/media-uploads.js';
@@ -45,6 +46,14 @@ export class CarriedMedia {
       const problem = found ? checkUsage(account, found, kind) : UNKNOWN;
       if (problem) errors.push({ field, ...problem });
     }
+    return errors;
+  }
+
+  /** Names those that are gone since they were checked. The others stay until the transaction ends. */
+  async findGone(tx: Tx, { appid }: Account, refs: readonly MediaRef[]): Promise<FieldError[]> {
+    const errors: FieldError[] = [];
+    for (const { field, id } of refs)
+      if (!(await this.media.holds(tx, appid, id))) errors.push({ field, ...UNKNOWN });
     return errors;
   }
 

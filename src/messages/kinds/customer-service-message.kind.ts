@@ -9,6 +9,7 @@ import { Injectable } from '@nestjs/common';
 
 import type { Account } from '../../accounts/account.entity.js';
 import type { FieldError } from '../../common/app-error.js';
+import type { Tx } from '../../database/database.js';
 import { CarriedMedia, type MediaRef, type WechatIds } from './carried-media.js';
 import { type AnyMessageDto, CustomerServiceContentDto } from './customer-service-message.dto.js';
 import type { MessageKind, OutgoingMessage } from './message-kind.js';
@@ -37,6 +38,15 @@ export class CustomerServiceMessageKind implements MessageKind<CustomerServiceCo
     const own = messages.flatMap((message, place) => problemsOf(account, message, place));
     const refs = messages.flatMap((message, place) => refsOf(message, place));
     return [...own, ...(await this.media.check(account, refs))];
+  }
+
+  /** The media that are gone since the content was checked. */
+  findGone(
+    tx: Tx,
+    account: Account,
+    { messages }: CustomerServiceContentDto,
+  ): Promise<FieldError[]> {
+    return this.media.findGone(tx, account, messages.flatMap(refsOf));
   }
 
   templateIdOf(): null {

@@ -2,7 +2,8 @@ import { MAX_CUSTOMER_SERVICE_TEXT_BYTES } from '@app/wechat';
 import { Injectable } from '@nestjs/common';
 
 import type { Account } from '../../accounts/account.entity.js';
-import type { FieldError } from '../../common/app-error.js';
+import { AppError, type FieldError } from '../../common/app-error.js';
+import type { Tx } from '../../database/database.js';
 import { type AnyMessageDto, CustomerServiceContentDto } from './customer-service-message.dto.js';
 import { CustomerServiceMessageKind } from './customer-service-message.kind.js';
 import { fillIn, variablesOf } from './fill-in.js';
@@ -31,10 +32,7 @@ export class ReplyMessages {
     return {
       messages,
       errors: [
-        ...wrong.map((error) => ({
-          ...error,
-          field: error.field.replace(/^content\.messages/, field),
-        })),
+        ...under(field, wrong),
         ...messages.flatMap((message, place) =>
           variableErrors(account, message, keywords).map((error) => ({
             ...error,
@@ -44,6 +42,24 @@ export class ReplyMessages {
       ],
     };
   }
+
+  /**
+   * Keeps their media from being deleted, in the transaction that keeps the messages. It has locked the account.
+   *
+   * @throws AppError `validation_failed` where one is gone since the messages were read
+   */
+  async hold(tx: Tx, account: Account, messages: AnyMessageDto[], field: string): Promise<void> {
+    const gone = await this.kind.findGone(tx, account, { messages });
+    if (gone.length > 0) throw new AppError('validation_failed', under(field, gone));
+  }
+}
+
+/** @param field where the messages stand */
+function under(field: string, errors: readonly FieldError[]): FieldError[] {
+  return errors.map((error) => ({
+    ...error,
+    field: error.field.replace(/^content\.messages/, field),
+  }));
 }
 
 /** With the longest that its variables may become. */

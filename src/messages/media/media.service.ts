@@ -10,7 +10,7 @@ import { Clock } from '../../common/clock.js';
 import { sha256Of, type UploadedFile } from '../../common/form-data.js';
 import { fromCursor, type Page, toPage } from '../../common/paging.js';
 import { AccountData } from '../../database/account-data.js';
-import { Database } from '../../database/database.js';
+import { Database, type Tx } from '../../database/database.js';
 import { MediaUsers } from './media-users.js';
 import { checkUsage, usualKind } from './media-usage.js';
 import type { Media } from './media.entity.js';
@@ -41,6 +41,11 @@ export class MediaService implements OnModuleInit {
   /** @returns null for an id that is not the account's */
   find(appid: string, id: string): Promise<Media | null> {
     return this.media.find(appid, id);
+  }
+
+  /** Whether it is there, and stays until the transaction ends. */
+  holds(tx: Tx, appid: string, id: string): Promise<boolean> {
+    return this.media.holds(tx, appid, id);
   }
 
   /** The whole file, 10 MiB at the most. @returns null for one that is gone */
@@ -112,6 +117,8 @@ export class MediaService implements OnModuleInit {
   async delete(caller: Caller, appid: string, id: string): Promise<void> {
     await this.accounts.get(caller, appid);
     const isDeleted = await this.db.write(async (tx) => {
+      // As whoever begins to answer with it: one of the two sees what the other has done.
+      await this.accounts.getForUpdate(tx, caller, appid);
       const users = await this.users.find(tx, appid, id);
       if (users.length > 0) throw new AppError('media_in_use', users);
       return this.media.delete(tx, appid, id);

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 
 import type { Account } from '../../accounts/account.entity.js';
 import type { FieldError } from '../../common/app-error.js';
+import type { Tx } from '../../database/database.js';
 import { ReplyMessages } from '../../messages/kinds/reply-messages.js';
 import type { QrCodeReplies } from '../qr-code.entity.js';
 
@@ -31,5 +32,11 @@ export class ReplyContents {
     }
     const isSilent = SAYINGS.every((saying) => replies[saying].length === 0);
     return { replies: isSilent ? null : replies, errors };
+  }
+
+  /** As {@link ReplyMessages.hold}. */
+  async hold(tx: Tx, account: Account, replies: QrCodeReplies | null): Promise<void> {
+    for (const saying of SAYINGS)
+      await this.messages.hold(tx, account, replies?.[saying] ?? [], `replies.${saying}`);
   }
 }
