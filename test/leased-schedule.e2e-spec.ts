@@ -64,6 +64,22 @@ describe('LeasedSchedule', () => {
     expect(runs()).toBe(1);
   });
 
+  it('is asked for by any number of processes at once, none of which gets in the way of another', async () => {
+    const leases = new LeasesRepository(db);
+    const ask = [
+      (name: string) => leases.take(name, 'one', DAY_SECONDS * 1_000, 1_000),
+      (name: string) => leases.takeTurn(name, 'one', 1_000),
+    ];
+    for (const take of ask)
+      for (let round = 0; round < 20; round++) {
+        const name = `many-${++serial}`;
+        const first = await Promise.all(Array.from({ length: 8 }, () => take(name)));
+        expect(first.filter((held) => held !== null)).toHaveLength(1);
+        const later = await Promise.all(Array.from({ length: 8 }, () => take(name)));
+        expect(later.filter((held) => held !== null)).toEqual([]);
+      }
+  });
+
   it('runs it again in the next period', async () => {
     const { name, runs, job, end } = newJob();
     end();

@@ -26,8 +26,7 @@ export class LeasesRepository {
       const now = await this.db.now(tx);
       const slot = new Date(Math.floor(now.getTime() / periodMs) * periodMs);
       const never = new Date(0);
-      const free: Lease = { name, owner, epoch: 0, heldUntil: never, slot: never };
-      await tx.createQueryBuilder().insert().into(Lease).values(free).orIgnore().execute();
+      await this.#lock(tx, { name, owner, epoch: 0, heldUntil: never, slot: never });
       const { epoch } = await tx.findOneByOrFail(Lease, { name });
       const { affected } = await tx.update(
         Lease,
@@ -43,8 +42,7 @@ export class LeasesRepository {
     return this.db.write(async (tx) => {
       const now = await this.db.now(tx);
       const never = new Date(0);
-      const free: Lease = { name, owner, epoch: 0, heldUntil: never, slot: never };
-      await tx.createQueryBuilder().insert().into(Lease).values(free).orIgnore().execute();
+      await this.#lock(tx, { name, owner, epoch: 0, heldUntil: never, slot: never });
       const { affected } = await tx
         .createQueryBuilder()
         .update(Lease)
@@ -70,6 +68,12 @@ export class LeasesRepository {
   /** Gives the lease back before its time. */
   async release(held: HeldLease): Promise<void> {
     await this.#hold(held, (now) => now);
+  }
+
+  /** Written over with what stands there, and so locked at once: many that only share it would wait for each other. */
+  async #lock(tx: Tx, free: Lease): Promise<void> {
+    const insert = tx.createQueryBuilder().insert().into(Lease).values(free);
+    await insert.orUpdate(['name'], ['name']).execute();
   }
 
   #hold({ name, owner, epoch }: HeldLease, until: (now: Date) => Date): Promise<boolean> {
