@@ -132,6 +132,23 @@ describe('POST /accounts/{appid}/reauthorizations', () => {
     },
   );
 
+  it('is for whoever holds the account, where an owner starts it without naming a tenant', async () => {
+    const appid = await authorized();
+    const theirs = { 'x-tenant-id': 'brand-again' };
+    expect(
+      (await app.api('POST', `/accounts/${appid}/claim`, { tenantId: 'brand-again' })).status,
+    ).toBe(200);
+    const started = await again(appid);
+    await scan(started, appid, [...FULL, 4]);
+    const seen = await app.api<Authorization>(
+      'GET',
+      `/authorizations/${started.id}`,
+      undefined,
+      theirs,
+    );
+    expect(seen.body).toMatchObject({ status: 'completed', account: { appid } });
+  });
+
   it('is not there for an account that is not', async () => {
     expect(await app.api('POST', '/accounts/wx0/reauthorizations')).toMatchObject({ status: 404 });
   });

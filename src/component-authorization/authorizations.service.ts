@@ -154,8 +154,10 @@ export class AuthorizationsService implements OnModuleInit {
     appid: string,
     permissionIds?: number[],
   ): Promise<AuthorizationView> {
-    const { accountType } = await this.accounts.get(caller, appid);
-    return this.create(caller, { accountType, appid, ...(permissionIds && { permissionIds }) });
+    const { accountType, tenantId } = await this.accounts.get(caller, appid);
+    const asked = { accountType, appid, ...(permissionIds && { permissionIds }) };
+    // An owner who names no tenant sees every account, and updates it for whoever holds it.
+    return this.create(tenantId === null ? caller : { ...caller, tenantId }, asked);
   }
 
   /** @throws AppError `not_found`, for another tenant's too */
