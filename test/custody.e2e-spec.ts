@@ -7,7 +7,7 @@ import { TokenCache } from '../src/tokens/token-cache.js';
 import { TokenHistoryRow } from '../src/tokens/token-history.entity.js';
 import { TokenRow } from '../src/tokens/token.entity.js';
 import { TokensService } from '../src/tokens/tokens.service.js';
-import { startApp, type TestApp } from './app.js';
+import { COMPONENT, startApp, type TestApp } from './app.js';
 import { begin, getAccount } from './helpers.js';
 import { until } from './until.js';
 
@@ -61,6 +61,20 @@ async function expire(appid: string): Promise<void> {
     .write((tx) => tx.update(TokenRow, { appid }, { accessToken: null, expiresAt: null }));
   app.app.get(TokenCache).forget(appid);
 }
+
+describe('after hours in which nothing was running', () => {
+  it('every token is got, though the platform’s own has ended as well', async () => {
+    const appids: string[] = [];
+    // More than are refreshed at once.
+    while (appids.length < 20) appids.push(await newAccount());
+    const shared = app.sandbox.callsTo('/cgi-bin/component/api_component_token');
+    for (const appid of [...appids, COMPONENT.appid]) await expire(appid);
+    const got = await Promise.all(appids.map((appid) => tokens().getToken(appid)));
+    expect(got.every(isUsable)).toBe(true);
+    expect(app.sandbox.callsTo('/cgi-bin/component/api_component_token')).toBe(shared + 1);
+    expect(appids.map(refreshesOf)).toEqual(appids.map(() => 1));
+  });
+});
 
 describe('a refresh token that WeChat no longer takes', () => {
   it('is replaced by one that came earlier and is still good', async () => {

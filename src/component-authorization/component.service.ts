@@ -82,7 +82,10 @@ export class ComponentService implements OnModuleInit, OnApplicationBootstrap {
       await this.tickets.insertEmpty(tx, this.appid);
       await this.tokens.ensure(tx, this.appid, 'component');
     });
-    this.tokens.registerSource('component', { fetch: () => this.#fetchToken() });
+    this.tokens.registerSource('component', {
+      appid: this.appid,
+      fetch: () => this.#fetchToken(),
+    });
     this.handlers.register('component_verify_ticket', (push) => this.#keepTicket(push));
   }
 

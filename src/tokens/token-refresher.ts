@@ -94,7 +94,7 @@ export class TokenRefresher {
     const deadline = performance.now() + WAIT_MS;
     const others = new Others();
     for (let ms = FIRST_PAUSE_MS; ; ms = Math.min(ms * 1.5, LONGEST_PAUSE_MS)) {
-      const token = await this.#turns(() => this.#step(appid, unlike, others));
+      const token = await this.#inTurn(appid, () => this.#step(appid, unlike, others));
       if (token) return token;
       if (performance.now() > deadline)
         throw new TokenUnavailableError(
@@ -103,6 +103,11 @@ export class TokenRefresher {
         );
       await pause(ms * (0.5 + Math.random()));
     }
+  }
+
+  /** The token that others' refreshes wait for must not wait for them: it would for ever, once they have every place. */
+  #inTurn<T>(appid: string, step: () => Promise<T>): Promise<T> {
+    return this.sources.isNeededByOthers(appid) ? step() : this.#turns(step);
   }
 
   /** One look: a token that is there, or one that this process gets now; null while another process is at it. */

@@ -13,6 +13,9 @@ export interface IssuedToken {
 
 /** How tokens of a kind are got. No database connection is held while it asks. */
 export interface TokenSource {
+  /** The one appid that there is of its kind, if there is but one. Sources of other kinds may ask with its token. */
+  appid?: string;
+
   /** @param refreshToken null where the kind has none */
   fetch(appid: string, refreshToken: string | null): Promise<IssuedToken>;
 
@@ -45,6 +48,11 @@ export class TokenSources {
 
   observe(kind: TokenKind, observer: TokenObserver): void {
     this.#observers.set(kind, observer);
+  }
+
+  /** Whether others may need this token to get theirs. */
+  isNeededByOthers(appid: string): boolean {
+    return [...this.#sources.values()].some((source) => source.appid === appid);
   }
 
   find(kind: TokenKind): TokenSource | null {
