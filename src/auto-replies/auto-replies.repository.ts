@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { In, LessThanOrEqual, Raw } from 'typeorm';
 
+import { Breath } from '../common/breath.js';
 import type { Position } from '../common/paging.js';
 import { Database, toSqlTime, type Tx } from '../database/database.js';
 import { deletePage } from '../database/delete-page.js';
@@ -12,6 +13,9 @@ import {
   AutoReplyStat,
 } from './auto-reply.entity.js';
 import type { Trigger } from './matching.js';
+
+const READ_AT_ONCE = 200;
+const BY_AGE = { time: 'createdAt', id: 'id' } as const;
 
 export interface RuleFilter {
   /** A part of the name or of a keyword. */
@@ -41,9 +45,18 @@ export class AutoRepliesRepository {
       .execute();
   }
 
-  /** All of the account, in no order. */
-  findAll(appid: string, on: Tx = this.db.read): Promise<AutoReply[]> {
-    return on.findBy(AutoReply, { appid });
+  /** All of the account, in no order. There may be thousands: others have their turn in between. */
+  async findAll(appid: string, on: Tx = this.db.read): Promise<AutoReply[]> {
+    const [all, breath]: [AutoReply[], Breath] = [[], new Breath()];
+    for (let after: Position | null = null; ;) {
+      const query = on.createQueryBuilder(AutoReply, 'rule').where({ appid });
+      const rows: AutoReply[] = await newestFirst(query, READ_AT_ONCE - 1, after, BY_AGE);
+      all.push(...rows);
+      const last = rows.at(-1);
+      if (!last || rows.length < READ_AT_ONCE) return all;
+      after = { at: last.createdAt, id: last.id };
+      await breath.take();
+    }
   }
 
   /** The newest first; one more than `limit`, to tell whether another page follows. */
@@ -64,7 +77,7 @@ export class AutoRepliesRepository {
         `(LOWER(rule.name) LIKE LOWER(:q) ESCAPE '!' OR LOWER(${this.#keywordsSql()}) LIKE LOWER(:json) ESCAPE '!')`,
         { q: contains(q), json: contains(JSON.stringify(q).slice(1, -1)) },
       );
-    return newestFirst(query, limit, after, { time: 'createdAt', id: 'id' });
+    return newestFirst(query, limit, after, BY_AGE);
   }
 
   /** The texts of a rule's keywords, as JSON has them; of one that half a character keeps from being JSON to MySQL, all of it. */

@@ -1,5 +1,10 @@
+import { Breath } from '../common/breath.js';
+
 const ROOT = 0;
 const NONE = -1;
+/** Between two looks at the time. */
+const WORDS_IN_A_ROW = 64;
+const NODES_IN_A_ROW = 4_096;
 
 /**
  * Finds which of many words a text contains, in one walk over the text however many words there are (Aho and Corasick,
@@ -17,18 +22,24 @@ export class KeywordSearch {
 
   #nodes = 1;
 
-  /** @param words each once, none of them empty; a find is told by its place */
-  constructor(words: readonly string[]) {
-    const most = 1 + words.reduce((sum, { length }) => sum + length, 0);
+  /** @param most nodes */
+  private constructor(most: number) {
     this.#edges = new Edges(most);
     this.#suffix = new Int32Array(most);
     this.#ending = new Int32Array(most).fill(NONE);
     this.#word = new Int32Array(most).fill(NONE);
-    this.#grow(words);
-    for (let node = 1; node < this.#nodes; node++) {
-      const suffix = this.#ending[this.#suffix[node] ?? ROOT] ?? NONE;
-      this.#ending[node] = this.#word[node] === NONE ? suffix : node;
-    }
+  }
+
+  /**
+   * Of a million letters it takes a second, in which others have their turn.
+   *
+   * @param words each once, none of them empty; a find is told by its place
+   */
+  static async of(words: readonly string[], breath = new Breath()): Promise<KeywordSearch> {
+    const search = new KeywordSearch(1 + words.reduce((sum, { length }) => sum + length, 0));
+    await search.#grow(words, breath);
+    await search.#findEndings(breath);
+    return search;
   }
 
   /** Calls `found` with the place of each word that the text contains, once for each. */
@@ -47,16 +58,25 @@ export class KeywordSearch {
   }
 
   /** All words by one letter more at a time: so everything that a suffix can lead to is there before it is needed. */
-  #grow(words: readonly string[]): void {
+  async #grow(words: readonly string[], breath: Breath): Promise<void> {
     const reached = new Int32Array(words.length);
     const longest = words.reduce((most, { length }) => Math.max(most, length), 0);
     for (let at = 0; at < longest; at++)
-      words.forEach((word, place) => {
-        if (at >= word.length) return;
+      for (const [place, word] of words.entries()) {
+        if (place % WORDS_IN_A_ROW === 0) await breath.take();
+        if (at >= word.length) continue;
         const node = this.#childOf(reached[place] ?? ROOT, word.charCodeAt(at));
         reached[place] = node;
         if (at === word.length - 1) this.#word[node] = place;
-      });
+      }
+  }
+
+  async #findEndings(breath: Breath): Promise<void> {
+    for (let node = 1; node < this.#nodes; node++) {
+      if (node % NODES_IN_A_ROW === 0) await breath.take();
+      const suffix = this.#ending[this.#suffix[node] ?? ROOT] ?? NONE;
+      this.#ending[node] = this.#word[node] === NONE ? suffix : node;
+    }
   }
 
   #childOf(parent: number, unit: number): number {

@@ -1,4 +1,5 @@
 import { shanghaiClock } from '../accounts/quota/shanghai-time.js';
+import { Breath } from '../common/breath.js';
 import { groupBy } from '../common/group-by.js';
 import { foldText } from './fold-text.js';
 import { type Hours, isOpen } from './hours.js';
@@ -51,6 +52,18 @@ export interface Entry<R> {
   rank: number;
 }
 
+/** What a matcher is made of. */
+interface MatcherParts<R> {
+  /** By precedence, without those that are switched off. */
+  sorted: readonly R[];
+  /** By rank. */
+  entries: readonly Entry<R>[];
+  exact: ReadonlyMap<string, readonly Entry<R>[]>;
+  /** Of each keyword that may be contained, who has it, by rank. */
+  contained: readonly (readonly Entry<R>[])[];
+  search: KeywordSearch;
+}
+
 /**
  * The rules of one account, made ready to be asked: which of them answers does not take longer the more there are.
  *
@@ -62,7 +75,7 @@ export interface Entry<R> {
  * | then | the older rule |
  */
 export class RuleMatcher<R extends MatchableRule> {
-  readonly #exact = new Map<string, Entry<R>[]>();
+  readonly #exact: ReadonlyMap<string, readonly Entry<R>[]>;
   readonly #contained: readonly (readonly Entry<R>[])[];
   readonly #entries: readonly Entry<R>[];
   /** The keywords of each rule, once somebody wants to know. */
@@ -71,16 +84,28 @@ export class RuleMatcher<R extends MatchableRule> {
   readonly #onFollow: readonly R[];
   readonly #onMessage: readonly R[];
 
-  constructor(readonly rules: readonly R[]) {
-    const sorted = rules.filter(({ enabled }) => enabled).toSorted(byPrecedence);
+  private constructor(
+    readonly rules: readonly R[],
+    { sorted, entries, exact, contained, search }: MatcherParts<R>,
+  ) {
     this.#onFollow = sorted.filter(({ trigger }) => trigger.type === 'follow');
     this.#onMessage = sorted.filter(({ trigger }) => trigger.type === 'message');
-    const contained = new Map<string, Entry<R>[]>();
-    this.#entries = entriesOf(sorted);
-    for (const entry of this.#entries)
-      addTo(entry.keyword.match === 'exact' ? this.#exact : contained, entry);
-    this.#contained = [...contained.values()];
-    this.#search = new KeywordSearch([...contained.keys()]);
+    this.#entries = entries;
+    this.#exact = exact;
+    this.#contained = contained;
+    this.#search = search;
+  }
+
+  /** Makes rules ready. Of ten thousand it takes a second, in which others have their turn. */
+  static async of<R extends MatchableRule>(rules: readonly R[]): Promise<RuleMatcher<R>> {
+    const breath = new Breath();
+    const sorted = rules.filter(({ enabled }) => enabled).toSorted(byPrecedence);
+    const entries = await entriesOf(sorted, breath);
+    const [exact, contained] = [new Map<string, Entry<R>[]>(), new Map<string, Entry<R>[]>()];
+    for (const entry of entries) addTo(entry.keyword.match === 'exact' ? exact : contained, entry);
+    const search = await KeywordSearch.of([...contained.keys()], breath);
+    const parts = { sorted, entries, exact, contained: [...contained.values()], search };
+    return new RuleMatcher(rules, parts);
   }
 
   /** The one rule that answers at that moment; null when none does. */
@@ -168,11 +193,15 @@ function byPrecedence(one: MatchableRule, other: MatchableRule): number {
 }
 
 /** The keywords of all rules, by rank. A keyword that folds to nothing is none. @param sorted by precedence */
-function entriesOf<R extends MatchableRule>(sorted: readonly R[]): Entry<R>[] {
+async function entriesOf<R extends MatchableRule>(
+  sorted: readonly R[],
+  breath: Breath,
+): Promise<Entry<R>[]> {
   const entries: Entry<R>[] = [];
   for (const alike of groupBy(sorted, ({ priority }) => priority).values())
     for (const match of KEYWORD_MATCHES)
       for (const rule of alike) {
+        await breath.take();
         const { trigger } = rule;
         if (trigger.type !== 'keyword') continue;
         for (const keyword of trigger.keywords) {

@@ -27,6 +27,8 @@ export interface HeldRules {
   matcher: RuleMatcher<AutoReply>;
   /** WeChat's ids of what the rules answer with passively, while they are good. */
   media: ReadyMedia;
+  /** Which look at the database it is of: a later one has the larger number. */
+  look: number;
 }
 
 /**
@@ -35,6 +37,7 @@ export interface HeldRules {
  */
 @Injectable()
 export class RuleBook implements OnModuleInit {
+  #looks = 0;
   readonly #held = new WeighedMemory<HeldRules>(
     MAX_HELD_RULES,
     ({ matcher }) => WEIGHT + matcher.rules.length,
@@ -73,7 +76,7 @@ export class RuleBook implements OnModuleInit {
     if (held?.revision === revision) return held.matcher;
     // The next one finds it here.
     this.db.afterCommit(tx, () => void this.#warm(appid));
-    return new RuleMatcher(revision === null ? [] : await this.rules.findAll(appid, tx));
+    return RuleMatcher.of(revision === null ? [] : await this.rules.findAll(appid, tx));
   }
 
   /** The rules as they are now; from now on this process answers by them. */
@@ -91,19 +94,24 @@ export class RuleBook implements OnModuleInit {
   }
 
   async #look(appid: string): Promise<HeldRules> {
+    const look = ++this.#looks;
     const revision = await this.rules.findRevision(appid);
     const known = this.#held.get(appid);
     // Of rules that are newer than their revision, the next look finds out.
-    const held = known?.revision === revision ? known : await this.#read(appid, revision);
+    const read = known?.revision === revision ? known : await this.#read(appid, revision);
+    // One that has begun later may have been sooner done.
+    const present = this.#held.get(appid);
+    if (present && present.look > look) return present;
+    const held = { ...read, look };
     this.#held.put(appid, held);
     return held;
   }
 
-  async #read(appid: string, revision: string | null): Promise<HeldRules> {
+  async #read(appid: string, revision: string | null): Promise<Omit<HeldRules, 'look'>> {
     const rules = revision === null ? [] : await this.rules.findAll(appid);
     return {
       revision,
-      matcher: new RuleMatcher(rules),
+      matcher: await RuleMatcher.of(rules),
       media: await this.media.findReady(appid, rules.flatMap(filesOf)),
     };
   }

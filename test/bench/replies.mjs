@@ -132,7 +132,7 @@ const rows = [];
 const verdicts = [];
 for (const [name, { rules, texts }] of Object.entries(SETTINGS)) {
   const startedAt = performance.now();
-  const matcher = new RuleMatcher(rules);
+  const matcher = await RuleMatcher.of(rules);
   const built = performance.now() - startedAt;
   const ours = (text) =>
     matcher.match({ type: 'message', messageType: 'text', text }, AT)?.rule ?? null;
