@@ -347,6 +347,36 @@ describe('a receiver that is down', () => {
     expect(receiver.sequencesOf(bad)).toEqual([1]);
   });
 
+  it('and takes its time to say so keeps none of the places, of which there are 64', async () => {
+    const [one, other] = [newTenant(), newTenant()];
+    const [slow, quick] = [await newReceiver(), await newReceiver()];
+    slow.says = async () => {
+      await new Promise((go) => setTimeout(go, 1_100));
+      return { status: 500 };
+    };
+    for (let count = 0; count < 8; count++) await newWebhook(one, slow);
+    await newWebhook(other, quick);
+    const subjects = counted(240).map(newAppid);
+    const events = app.app.get(EventsService);
+    await app.app.get(Database).write((tx) =>
+      events.emitAll(
+        tx,
+        subjects.map((appid) => ({
+          type: 'quota.reset',
+          key: { tenantId: one, appid },
+          payload: { appid, resetId: '1' },
+        })),
+      ),
+    );
+    await app.app.get(WebhookRelay).relay();
+    await until(() => slow.received.length >= 64);
+    await tell(other, newAppid());
+    await until(() => quick.received.length === 1, 10_000);
+    expect(slow.received.length).toBeLessThan(8 * subjects.length);
+    // Switched off, it is not tried any more.
+    slow.says = () => ({ status: 410 });
+  });
+
   it('that says it is gone is switched off at once', async () => {
     const [tenant, appid, receiver] = [newTenant(), newAppid(), await newReceiver()];
     const { id } = await newWebhook(tenant, receiver);

@@ -55,6 +55,8 @@ const DISABLED_AFTER_MS = 5 * 24 * HOUR_MS;
 /** A subject whose event has failed so often no longer holds up its later ones: they carry a sequence number. */
 const HOLDS_UP = 3;
 const PAGE = 50;
+/** So long a turn lasts, and the try that is under way then: the process's places are few, and others wait for them. */
+const TURN_MS = 1_000;
 const GONE = 410;
 const SENDER: AuditActor = { type: 'system', name: 'webhooks' };
 
@@ -134,11 +136,13 @@ export class WebhookSender implements OnModuleInit {
   /** @returns false when the webhook was switched off meanwhile */
   async #sendWaiting(webhook: Webhook, shard: number): Promise<boolean> {
     const heldUp = new Set<string>();
+    const end = performance.now() + TURN_MS;
     for (const row of await this.webhooks.findDue(this.#now(webhook.id, shard), PAGE)) {
       if (heldUp.has(row.subjectKey)) continue;
       const outcome = await this.#send(webhook, row);
       if (outcome === 'disabled') return false;
       if (outcome === 'failed' && row.attempts + 1 < HOLDS_UP) heldUp.add(row.subjectKey);
+      if (performance.now() > end) break;
     }
     return true;
   }
