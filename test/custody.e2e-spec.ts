@@ -62,6 +62,24 @@ async function expire(appid: string): Promise<void> {
   app.app.get(TokenCache).forget(appid);
 }
 
+describe('authorizations of one account', () => {
+  it('that are taken in at the same moment do not get in the way of each other', async () => {
+    const db = app.app.get(Database);
+    for (let round = 0; round < 10; round++) {
+      const appid = `wx${(0xc0580000 + ++serial).toString(16).padStart(16, '0')}`;
+      for (const time of ['first', 'again'])
+        await Promise.all(
+          Array.from({ length: 8 }, (_unused, n) =>
+            db.write((tx) =>
+              tokens().store(tx, appid, 'authorizer', { refreshToken: `${time}-${appid}-${n}` }),
+            ),
+          ),
+        );
+      expect(await rowOf(appid)).toMatchObject({ authorizationEpoch: 16, state: 'ok' });
+    }
+  });
+});
+
 describe('after hours in which nothing was running', () => {
   it('every token is got, though the platform’s own has ended as well', async () => {
     const appids: string[] = [];

@@ -105,6 +105,7 @@ export class TokensRepository {
     return rows.map(({ kind, age: state, count }) => ({ kind, state, count: Number(count) }));
   }
 
+  /** Adds it, unless it is there; locks it either way: many that only share it would wait for each other. */
   async insertEmpty(tx: Tx, appid: string, kind: TokenKind, at: Date): Promise<void> {
     const row: TokenRow = {
       appid,
@@ -121,7 +122,8 @@ export class TokensRepository {
       nextTryAt: null,
       updatedAt: at,
     };
-    await tx.createQueryBuilder().insert().into(TokenRow).values(row).orIgnore().execute();
+    const insert = tx.createQueryBuilder().insert().into(TokenRow).values(row);
+    await insert.orUpdate(['appid'], ['appid']).execute();
   }
 
   /** Takes the right to refresh the row as it was read, by compare-and-set. @returns null when another process has it */
