@@ -29,7 +29,16 @@ describe('every route', () => {
 });
 
 describe('an address that leads nowhere', () => {
-  const nowhere = ['a'.repeat(101), 'a'.repeat(4_000), '%ff', '%', '%zz', 'a%2', '%25ff', 'a%c3%28b'];
+  const nowhere = [
+    'a'.repeat(101),
+    'a'.repeat(4_000),
+    '%ff',
+    '%',
+    '%zz',
+    'a%2',
+    '%25ff',
+    'a%c3%28b',
+  ];
   const ask = async (path: string, key?: string) => {
     const response = await fetch(app.url + path, {
       headers: { 'x-request-id': 'trace-9', ...(key && { authorization: `Bearer ${key}` }) },

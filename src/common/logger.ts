@@ -4,6 +4,7 @@ import { type DestinationStream, pino, type Logger as Pino, type LoggerOptions }
 import { Env } from '../../config/env.js';
 import { errorCode } from './error-code.js';
 import { currentRequest } from './request-context.js';
+import { standardOutput } from './standard-output.js';
 
 /**
  * Structured logs: one JSON object a line on standard output, with the request's id where there is one.
@@ -15,7 +16,7 @@ export class Logger implements LoggerService {
   private readonly pino: Pino;
 
   /** @param destination standard output, unless somebody wants to read along */
-  constructor(env: Env, @Optional() destination: DestinationStream = pino.destination(1)) {
+  constructor(env: Env, @Optional() destination: DestinationStream = standardOutput()) {
     const options: LoggerOptions = {
       level: env.logLevel,
       base: undefined,
