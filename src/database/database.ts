@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { DataSource, type EntityManager } from 'typeorm';
 
 import { errorCode } from '../common/error-code.js';
@@ -6,7 +8,9 @@ import { errorCode } from '../common/error-code.js';
 export type Tx = EntityManager;
 
 const DEADLOCK = new Set(['ER_LOCK_DEADLOCK', 'ER_CHECKREAD']);
-const DEADLOCK_TRIES = 3;
+const DEADLOCK_TRIES = 6;
+/** Doubled with each try, and anything below that: ten after the first. */
+const DEADLOCK_PAUSE_MS = 5;
 
 /** The one way to the database: writes are transactions, reads never see what is not committed. */
 export class Database {
@@ -107,7 +111,7 @@ export class Database {
   }
 
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    if (!this.isSqlite) return againAfterDeadlock(run, DEADLOCK_TRIES);
+    if (!this.isSqlite) return againAfterDeadlock(run);
     const turn = this.#tail.then(run);
     this.#tail = turn.catch(() => undefined);
     return turn;
@@ -129,12 +133,14 @@ export function toSqlTime(time: Date): string {
   return time.toISOString().slice(0, 23).replace('T', ' ');
 }
 
-async function againAfterDeadlock<T>(run: () => Promise<T>, tries: number): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    if (tries > 1 && DEADLOCK.has(errorCode(error) ?? ''))
-      return againAfterDeadlock(run, tries - 1);
-    throw error;
+async function againAfterDeadlock<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (tries === DEADLOCK_TRIES || !DEADLOCK.has(errorCode(error) ?? '')) throw error;
+    }
+    // Whoever was in each other's way would be so again.
+    await sleep(Math.random() * DEADLOCK_PAUSE_MS * 2 ** tries);
   }
 }
