@@ -182,6 +182,63 @@ describe('a newcomer with a browser', () => {
     await phone.close();
   }, 60_000);
 
+  it('sends the examples from Swagger UI, and sees them arrive on the phone', async () => {
+    const appid = 'wx1badb002feedface';
+    const call = async (method: string, path: string, body?: object) => {
+      const response = await fetch(`${printed(/(http:\S+)\/docs/)}/api/v1${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${printed(/key: (\S+)/)}`,
+          'content-type': 'application/json',
+        },
+        ...(body && { body: JSON.stringify(body) }),
+      });
+      return (await response.json()) as {
+        launchUrl: string;
+        enabled: boolean;
+        suggestedOpenidProperty: { name: string };
+      };
+    };
+    await page.goto((await call('POST', '/authorizations', { accountType: 'any' })).launchUrl);
+    await page.click('#scan-link');
+    await page.click(`[data-appid="${appid}"]`);
+    await page.check('input[value="7"]');
+    await page.click('#confirm');
+    await page.waitForSelector('main[data-status="completed"]');
+    const { suggestedOpenidProperty } = await call('GET', `/accounts/${appid}`);
+    const property = suggestedOpenidProperty.name;
+    await call('PUT', `/accounts/${appid}/openid-property`, { property });
+    expect(await call('POST', `/accounts/${appid}/enable`)).toMatchObject({ enabled: true });
+
+    const phone = await browser.newContext({ viewport: { width: 390, height: 844 } });
+    const small = await phone.newPage();
+    await small.goto(`${printed(/(http:\S+\/phone)\s/)}/${appid}`);
+    const conversation = small.frameLocator('iframe');
+    await conversation.getByText('你好', { exact: true }).waitFor();
+
+    await page.goto(printed(/(http:\S+\/docs)/));
+    const path = page.locator('[data-path="/api/v1/accounts/{appid}/messages"]');
+    const send = page.locator('.opblock-post', { has: path });
+    await send.locator('.opblock-summary').click();
+    const execute = async (): Promise<unknown> => {
+      const answered = page.waitForResponse((one) => one.url().endsWith(`${appid}/messages`));
+      await send.locator('.execute').click();
+      return (await answered).json();
+    };
+    // As it stands there; then the next ones.
+    expect(await execute()).toMatchObject({ kind: 'template_message', failure: null });
+    const examples = send.locator('.opblock-section-request-body .examples-select select');
+    for (const kind of ['customer_service_message', 'broadcast']) {
+      await examples.selectOption(kind);
+      expect(await execute()).toMatchObject({ kind, failure: null });
+    }
+    for (const words of ['订单发货通知', '您好，订单已发货。', '秋季新品已上架'])
+      await conversation.getByText(words, { exact: true }).waitFor();
+    if (screenshots)
+      await small.screenshot({ path: join(screenshots, 'phone-examples.png'), fullPage: true });
+    await phone.close();
+  }, 60_000);
+
   it('reads everything but the live state without JavaScript', async () => {
     const plain = await browser.newContext({ javaScriptEnabled: false, locale: 'zh-CN' });
     const bare = await plain.newPage();

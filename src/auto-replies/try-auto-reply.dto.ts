@@ -40,7 +40,7 @@ export class TryAutoReplyDto {
 
   @ApiPropertyOptional({
     description: '计入此人的频次上限 / Whose cap is looked at',
-    example: 'oFixtureOpenId0000000000001',
+    example: 'oFixtureOpenId00000000000001',
   })
   @LeftOut()
   @Length(1, 64)

@@ -2,7 +2,7 @@ import type { EventPayloads, EventType } from './event-types.js';
 
 const APPID = 'wx1badb002feedface';
 const MINI_PROGRAM = 'wx3c0ffee53c0ffee5';
-const OPENID = 'oFixtureOpenId0000000000001';
+const OPENID = 'oFixtureOpenId00000000000001';
 const AT = '2026-11-22T08:00:00.000Z';
 const ACCOUNT = { appid: APPID, accountType: 'official_account', nickname: '示例花店' } as const;
 
@@ -45,7 +45,7 @@ export const EVENT_EXAMPLES: Readonly<{ [T in EventType]: EventPayloads[T] }> = 
     receiptId: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001',
     event: 'subscribe_msg_sent_event',
     openid: OPENID,
-    templateId: 'VRR0UEO9VJOLs0MHlU0OilqX6MVFDwH3_3gz3Oc0NIc',
+    templateId: 'nshp_9VmzMvd5TqzAp555L4JnMyhpMPIFrvR8o-ib5g',
     msgid: '1864323726461255680',
     status: 'success',
     errorCode: '0',
@@ -55,7 +55,7 @@ export const EVENT_EXAMPLES: Readonly<{ [T in EventType]: EventPayloads[T] }> = 
   'subscription.changed': {
     appid: MINI_PROGRAM,
     openid: OPENID,
-    templateId: 'VRR0UEO9VJOLs0MHlU0OilqX6MVFDwH3_3gz3Oc0NIc',
+    templateId: 'nshp_9VmzMvd5TqzAp555L4JnMyhpMPIFrvR8o-ib5g',
     status: 'accept',
     changedIn: 'dialog',
     occurredAt: AT,

@@ -16,13 +16,13 @@ export class ReceiptDto {
   })
   event: string;
 
-  @ApiProperty({ example: 'oFixtureOpenId0000000000001' })
+  @ApiProperty({ example: 'oFixtureOpenId00000000000001' })
   openid: string;
 
   @ApiProperty({
     type: String,
     nullable: true,
-    example: 'VRR0UEO9VJOLs0MHlU0OilqX6MVFDwH3_3gz3Oc0NIc',
+    example: 'nshp_9VmzMvd5TqzAp555L4JnMyhpMPIFrvR8o-ib5g',
   })
   templateId: string | null;
 
@@ -83,7 +83,7 @@ export class ReceiptDto {
     additionalProperties: true,
     description: '微信推送的原始条目 / The entry as WeChat sent it',
     example: {
-      TemplateId: 'VRR0UEO9VJOLs0MHlU0OilqX6MVFDwH3_3gz3Oc0NIc',
+      TemplateId: 'nshp_9VmzMvd5TqzAp555L4JnMyhpMPIFrvR8o-ib5g',
       MsgID: '1864323726461255680',
       ErrorCode: '0',
       ErrorStatus: 'success',

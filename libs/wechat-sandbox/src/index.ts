@@ -1,4 +1,5 @@
 export type { Fault } from './faults.js';
+export { FIRST_OPENID, greet } from './first-person.js';
 export type { SandboxMedia } from './media-api.js';
 export { type Forwarder, makeOwnPush, type PushConfig, type SandboxReceipt } from './own-push.js';
 export type { Activity, SandboxPerson, SandboxWindow, SpoiltResult } from './people.js';

@@ -235,6 +235,10 @@ function home({ sandbox }: Visit): Answer {
         <h2>${account.nickname}<span class="en">${kindOf(account)} · ${account.appid}</span></h2>
         <p class="note">
           ${account.authorization ? `已授权 / authorized：${account.authorization.permissionIds.join(', ')}` : '未授权 / not authorized'}
+          ${
+            account.accountType === 'mini_program' &&
+            html`<br />AppSecret <code>${account.appSecret}</code>`
+          }
         </p>
         <form
           method="post"

@@ -5,7 +5,7 @@ import { Html, html, type HtmlValue } from '@app/html';
 import type { Card, Content, ConversationLine } from './conversation.js';
 import { kindOf, page } from './page.js';
 import type { SandboxPerson } from './people.js';
-import { isOver } from './qr-codes.js';
+import { isOver, type SandboxQrCode } from './qr-codes.js';
 import type { WechatSandbox } from './sandbox.js';
 import type { SandboxAccount } from './state.js';
 
@@ -33,7 +33,7 @@ button{white-space:nowrap}
 .line span:first-child{flex:1 1 160px;min-width:0;overflow-wrap:anywhere}
 .consent{flex-wrap:wrap}
 @media(min-width:860px){.phone{grid-template-columns:400px minmax(0,1fr)}.screen{height:min(760px,calc(100vh - 110px))}}
-@media(max-width:859px){main{margin:12px auto;padding:0 12px}.consent span:first-child{flex-basis:100%}}
+@media(max-width:859px){main{margin:12px auto;padding:0 12px}.consent span:first-child{flex-basis:100%}.codes{flex-wrap:wrap}.codes select{flex-basis:100%}}
 `;
 
 const CONVERSATION_STYLE = `
@@ -173,8 +173,6 @@ function scanCard(sandbox: WechatSandbox, path: string, account: SandboxAccount)
   const codes = Object.values(account.qrCodes)
     .filter((code) => !isOver(code, sandbox.now()))
     .toReversed();
-  const lifeOf = (expiresAt: number | null): string =>
-    expiresAt === null ? '永久 permanent' : `至 ${dayOf(expiresAt)} ${timeOf(expiresAt)}`;
   return html`<section class="card">
     <h2>扫一扫<span class="en">Scan a code: what it says, its ticket, or a scene</span></h2>
     <form method="post" action="${path}/scan">
@@ -193,11 +191,10 @@ function scanCard(sandbox: WechatSandbox, path: string, account: SandboxAccount)
       codes.length === 0
         ? html`<p class="note">该账号还没有二维码。 The account has made no codes yet.</p>`
         : html`<form method="post" action="${path}/scan">
-            <div class="line">
+            <div class="line codes">
               <select name="code" aria-label="该账号的二维码 Codes of the account">
                 ${codes.map(
-                  ({ ticket, scene, expiresAt }) =>
-                    html`<option value="${ticket}">${scene} · ${lifeOf(expiresAt)}</option>`,
+                  (code) => html`<option value="${code.ticket}">${nameOf(code)}</option>`,
                 )}
               </select>
               <button>扫码 Scan</button>
@@ -205,6 +202,14 @@ function scanCard(sandbox: WechatSandbox, path: string, account: SandboxAccount)
           </form>`
     }
   </section>`;
+}
+
+/** WeChat knows no names of codes: when one was made tells it from the others. */
+function nameOf({ scene, expiresAt, madeAt }: SandboxQrCode): string {
+  const sort = expiresAt === null ? '永久 permanent' : '临时 temporary';
+  const made = madeAt === undefined ? '' : `${dayOf(madeAt)} ${timeOf(madeAt)} 创建 made`;
+  const end = expiresAt === null ? '' : `${dayOf(expiresAt)} ${timeOf(expiresAt)} 到期 ends`;
+  return [sort, made, end, scene].filter(Boolean).join(' · ');
 }
 
 function menuCard(path: string): Html {

@@ -182,6 +182,19 @@ describe('a person', () => {
     expect((await open(location ?? '')).html).toContain('这个码已过期');
   });
 
+  it('sees of each code what sort it is and when it was made, the newest first', async () => {
+    const token = await tokenOf(SERVICE_ACCOUNT);
+    await createQrCode(http, token, { scene: 'older', expiresInSeconds: null });
+    now += 60_000;
+    await createQrCode(http, token, { scene: 'newer', expiresInSeconds: 3600 });
+    const { html } = await open(PHONE);
+    const names = [...html.matchAll(/<option value="gQ[^"]*">([^<]*)</g)].map(([, name]) => name);
+    expect(names).toEqual([
+      '临时 temporary · 08-01 10:01 创建 made · 08-01 11:01 到期 ends · newer',
+      '永久 permanent · 08-01 10:00 创建 made · older',
+    ]);
+  });
+
   it('writes, and markup is shown and does not run', async () => {
     receiver.replyTo = (fields) => textReply(headOf(fields), HOSTILE);
     sandbox.account(SERVICE_ACCOUNT).nickname = HOSTILE;

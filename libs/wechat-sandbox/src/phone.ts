@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { conversationOf } from './conversation.js';
+import { FIRST_OPENID } from './first-person.js';
 import { errorPage } from './page.js';
 import type { Person } from './person.js';
 import {
@@ -17,7 +18,6 @@ import {
 import { readQrCode } from './qr-codes.js';
 import type { WechatSandbox } from './sandbox.js';
 
-const FIRST_OPENID = 'oSandboxOpenId00000000000001';
 const OPENID = /^[\w-]{1,64}$/;
 /** So long an answer to what she did is waited for; what comes later shows up by itself. */
 const ANSWER_MS = 1_500;

@@ -30,7 +30,9 @@ const create: Api = {
     if (!action) throw new Refusal(40052, 'invalid action name');
     const scene = sceneOf(objectOf(objectOf(body, 'action_info'), 'scene'), action.maxId);
     const seconds = action.isPermanent ? null : lifeOf(body['expire_seconds']);
-    const code = makeQrCode(account, scene, seconds === null ? null : world.now() + seconds * 1000);
+    const now = world.now();
+    const expiresAt = seconds === null ? null : now + seconds * 1000;
+    const code = makeQrCode(account, scene, expiresAt, now);
     if (!code) throw new Refusal(45029, 'qrcode count out of limit');
     return {
       ticket: code.ticket,

@@ -10,6 +10,8 @@ export interface SandboxQrCode {
   scene: string;
   /** Milliseconds; null for a permanent one. */
   expiresAt: number | null;
+  /** Likewise; an earlier version did not keep it. */
+  madeAt?: number;
 }
 
 /** Makes a code. The same permanent scene again is the same code. @returns null when the permanent ones are used up */
@@ -17,6 +19,7 @@ export function makeQrCode(
   account: SandboxAccount,
   scene: string,
   expiresAt: number | null,
+  madeAt: number,
 ): SandboxQrCode | null {
   const codes = Object.values(account.qrCodes);
   if (expiresAt === null) {
@@ -28,7 +31,7 @@ export function makeQrCode(
   // As WeChat's, it has characters that an address must escape.
   const ticket = `gQ${randomBytes(64).toString('base64')}`;
   const url = `http://weixin.qq.com/q/02${randomBytes(15).toString('base64url')}`;
-  const code = { ticket, url, scene, expiresAt };
+  const code = { ticket, url, scene, expiresAt, madeAt };
   account.qrCodes[ticket] = code;
   return code;
 }

@@ -15,6 +15,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { QUICKSTART_COMPONENT } from './defaults.js';
+import { greet } from './first-person.js';
 import { type ReleaseTestCase, type ReleaseTestResult, runReleaseTest } from './release-test.js';
 import { WechatSandbox } from './sandbox.js';
 import type { SandboxData } from './state.js';
@@ -24,6 +25,7 @@ const MAIN = resolve(import.meta.dirname, '../../../src/main.js');
 const READY_WITHIN_MS = 60_000;
 const TICKET_EVERY_MS = 10 * 60_000;
 const KEEP_EVERY_MS = 2_000;
+const LOOK_EVERY_MS = 1_000;
 const RELEASE_TEST_CASES: Readonly<Record<ReleaseTestCase, string>> = {
   ticket: '票据推送 ticket',
   text: '文本消息 text',
@@ -76,9 +78,11 @@ async function stay(): Promise<void> {
   await checkFree(setup.sandboxPort, '--sandbox-port');
   const running = await start(setup);
   const ticking = setInterval(() => void running.sandbox.pushTicket(), TICKET_EVERY_MS);
+  const looking = greetNewAccounts(running);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       clearInterval(ticking);
+      clearInterval(looking);
       process.stdout.write('\n正在停止… stopping…\n');
       void running.stop().then(() => process.exit(0));
     });
@@ -107,10 +111,39 @@ async function stay(): Promise<void> {
      Be a follower: follow, scan, write
      ${running.sandbox.url}/phone
 
+  4. 启用账号后，在 Swagger UI 中执行 POST …/messages 的示例，到手机上看收到的消息
+     With the account enabled, execute the examples of POST …/messages in Swagger UI and see the phone
+     ${running.sandbox.url}/phone/wx1badb002feedface
+
   微信沙箱 WeChat sandbox: ${running.sandbox.url}
   日志 log: ${join(setup.folder, 'service.log')}
   Ctrl-C 停止 stops
 `);
+}
+
+/**
+ * Once an account is switched on, somebody follows it and writes to it: before, the service does not listen, and without
+ * that nobody may be written to. Looks only while there is an account that nobody has greeted.
+ */
+function greetNewAccounts(running: Running): NodeJS.Timeout {
+  const { sandbox } = running;
+  const greeted = new Set<string>();
+  const look = async (): Promise<void> => {
+    const authorized = Object.values(sandbox.data.accounts).filter(
+      ({ appid, authorization }) => authorization && !greeted.has(appid),
+    );
+    if (authorized.length === 0) return;
+    const { items } = (await callApi(running, 'GET', '/accounts?enabled=true')) as {
+      items?: { appid: string }[];
+    };
+    for (const { appid } of items ?? []) {
+      if (greeted.has(appid) || !sandbox.findAccount(appid)) continue;
+      greeted.add(appid);
+      await sandbox.inBackground(greet(sandbox, appid));
+    }
+  };
+  // The next look may find what this one does not.
+  return setInterval(() => void look().catch(() => undefined), LOOK_EVERY_MS);
 }
 
 /** For a script: a fresh service and sandbox, two authorizations, an exit code. */

@@ -20,6 +20,7 @@ import { handleControl } from './control.js';
 import { noteAct, noteReply, type PersonAct } from './conversation.js';
 import { customerServiceApi } from './customer-service-api.js';
 import { type Fault, Faults } from './faults.js';
+import { FIRST_OPENID } from './first-person.js';
 import { mediaApi } from './media-api.js';
 import {
   type Forwarder,
@@ -109,8 +110,6 @@ const CODE_SECONDS = 3600;
 /** A video of ten megabytes, and a little more to refuse it by WeChat's own words. */
 const MAX_BODY_BYTES = 12 * 1024 * 1024;
 const JOURNAL_LENGTH = 20_000;
-/** Who writes to an account, unless it is said. */
-const SENDER = 'oSandboxOpenId00000000000001';
 
 /** A WeChat on loopback: the platform's APIs, the scan page, and the pushes. */
 export class WechatSandbox implements World {
@@ -277,7 +276,7 @@ export class WechatSandbox implements World {
     corruption: Corruption = {},
   ): Promise<MessagePushResult> {
     const account = this.account(appid);
-    const { ToUserName = account.originalId, FromUserName = SENDER, ...rest } = fields;
+    const { ToUserName = account.originalId, FromUserName = FIRST_OPENID, ...rest } = fields;
     const act = this.#note(account, FromUserName, rest);
     if (!this.messagesUrl) return { attempts: [], delivered: false, reply: null };
     const xml = buildXml({
@@ -339,7 +338,7 @@ export class WechatSandbox implements World {
     const account = this.account(appid);
     const config = over.config ?? account.pushConfig;
     if (!config) throw new RangeError(`${appid} has no push configuration.`);
-    const { ToUserName = account.originalId, FromUserName = SENDER, ...rest } = fields;
+    const { ToUserName = account.originalId, FromUserName = FIRST_OPENID, ...rest } = fields;
     this.#note(account, FromUserName, rest);
     const document = toDocument(
       {

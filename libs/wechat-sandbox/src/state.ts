@@ -222,7 +222,7 @@ export function readyAccounts(): SandboxAccount[] {
       appid: 'wx1badb002feedface',
       originalId: 'gh_0123456789ab',
       nickname: '示例花店',
-      alias: 'example-flowers',
+      alias: 'flower-shop',
       principalName: '示例花店有限公司',
     }),
     withPictures({

@@ -51,7 +51,7 @@ export class DeliveryDto {
   @ApiProperty({ enum: MESSAGE_KINDS, example: 'template_message' })
   kind: string;
 
-  @ApiProperty({ type: String, nullable: true, example: 'oFixtureOpenId0000000000001' })
+  @ApiProperty({ type: String, nullable: true, example: 'oFixtureOpenId00000000000001' })
   openid: string | null;
 
   @ApiProperty({ type: String, nullable: true, example: 'user-10001' })

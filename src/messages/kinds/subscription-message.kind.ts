@@ -17,7 +17,7 @@ const STATES = ['formal', 'trial', 'developer'] as const;
 const LANGS = ['zh_CN', 'en_US', 'zh_HK', 'zh_TW'] as const;
 
 export class SubscriptionMessageContentDto {
-  @ApiProperty({ example: 'VRR0UEO9VJOLs0MHlU0OilqX6MVFDwH3_3gz3Oc0NIc' })
+  @ApiProperty({ example: 'nshp_9VmzMvd5TqzAp555L4JnMyhpMPIFrvR8o-ib5g' })
   @Length(1, 64)
   templateId: string;
 
@@ -25,12 +25,12 @@ export class SubscriptionMessageContentDto {
     type: 'object',
     additionalProperties: { type: 'string' },
     description: '模板全部字段的值 / The values of all the template’s fields',
-    example: { thing1: '预约成功', time2: '2026-08-01 10:00' },
+    example: { date2: '2026年8月8日', thing1: '一号会议室' },
   })
   @AreTexts()
   data: Record<string, string>;
 
-  @ApiPropertyOptional({ example: 'pages/booking/detail?id=88' })
+  @ApiPropertyOptional({ example: 'pages/meeting/detail?id=88' })
   @LeftOut()
   @Length(1, 1024)
   page?: string;

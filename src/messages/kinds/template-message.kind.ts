@@ -25,7 +25,7 @@ export class MiniProgramLinkDto {
 }
 
 export class TemplateMessageContentDto {
-  @ApiProperty({ example: 'tplA0000000000000000000000000000000000000001' })
+  @ApiProperty({ example: 'etU2Ly-ScRhOQv4ZrkZM5NoC__zMlf0pkdVrsW7C1xA' })
   @Length(1, 64)
   templateId: string;
 

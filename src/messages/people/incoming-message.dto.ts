@@ -9,7 +9,7 @@ export class IncomingMessageDto {
   @ApiProperty({ example: '019a1f6e-7c1a-7c3e-9b1d-3a52c1a6a001' })
   id: string;
 
-  @ApiProperty({ example: 'oFixtureOpenId0000000000001' })
+  @ApiProperty({ example: 'oFixtureOpenId00000000000001' })
   openid: string;
 
   @ApiProperty({

@@ -33,7 +33,7 @@ import {
 } from './person.dto.js';
 import { PersonErasure } from './person-erasure.js';
 
-const OPENID = { name: 'openid', example: 'oFixtureOpenId0000000000001' };
+const OPENID = { name: 'openid', example: 'oFixtureOpenId00000000000001' };
 
 @ApiTags('用户 People')
 @ApiParam({ name: 'appid', example: 'wx1badb002feedface' })

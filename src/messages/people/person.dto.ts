@@ -9,7 +9,7 @@ import { MESSAGE_KINDS, type MessageKindName } from '../kinds/message-kind.js';
 import type { Eligibility } from './eligibility.service.js';
 import { leftOf, type PersonProfile } from './people.service.js';
 
-const OPENID = 'oFixtureOpenId0000000000001';
+const OPENID = 'oFixtureOpenId00000000000001';
 const TIME = '2026-11-22T08:00:00.000Z';
 
 export class PersonDto {
@@ -119,7 +119,7 @@ export class ReplyWindowDto {
 }
 
 export class GrantDto {
-  @ApiProperty({ example: 'VRR0UEO9VJOLs0MHlU0OilqX6MVFDwH3_3gz3Oc0NIc' })
+  @ApiProperty({ example: 'nshp_9VmzMvd5TqzAp555L4JnMyhpMPIFrvR8o-ib5g' })
   templateId: string;
 
   @ApiProperty({

@@ -23,7 +23,7 @@ export class RecipientDto {
   @ApiPropertyOptional({
     description:
       '接收人的 OpenID；与 userId、properties 二选一 / The person’s openid, or else `userId` and `properties`',
-    example: 'oFixtureOpenId0000000000001',
+    example: 'oFixtureOpenId00000000000001',
   })
   @LeftOut()
   @Length(1, 64)
@@ -43,7 +43,7 @@ export class RecipientDto {
     additionalProperties: { type: 'string' },
     description:
       '用户属性；按账号的 openidProperty 取 OpenID，其余忽略 / The person’s properties: the account’s `openidProperty` is looked up in them, the others are ignored',
-    example: { wx_openid_flower_shop: 'oFixtureOpenId0000000000001' },
+    example: { wx_openid_flower_shop: 'oFixtureOpenId00000000000001' },
   })
   @LeftOut()
   @AreTexts()
@@ -64,31 +64,38 @@ export class SendMessageDto {
       { $ref: getSchemaPath(BroadcastContentDto) },
     ],
     example: {
-      templateId: 'tplA0000000000000000000000000000000000000001',
-      data: { thing1: '已发货' },
+      templateId: 'etU2Ly-ScRhOQv4ZrkZM5NoC__zMlf0pkdVrsW7C1xA',
+      data: { character_string1: 'SO20260801', time2: '2026-08-01 10:00', thing3: '包裹已发出' },
     },
   })
   @IsObject()
   content: object;
 
-  @ApiProperty({ type: RecipientDto, example: { openid: 'oFixtureOpenId0000000000001' } })
+  @ApiProperty({ type: RecipientDto, example: { openid: 'oFixtureOpenId00000000000001' } })
   @IsObject()
   @ValidateNested()
   @Type(() => RecipientDto)
   to: RecipientDto;
 }
 
+/** Whom subscription messages come from is another account than the others'. */
+export const SENDER_EXAMPLES = {
+  official_account: { summary: '公众号 / An official account', value: 'wx1badb002feedface' },
+  mini_program: { summary: '小程序 / A mini-program', value: 'wx3c0ffee53c0ffee5' },
+};
+
+/** In the order in which somebody would try them. */
 export const SEND_EXAMPLES = {
   template_message: {
     summary: '模板消息 / Template message',
     value: {
       kind: 'template_message',
       content: {
-        templateId: 'tplA0000000000000000000000000000000000000001',
+        templateId: 'etU2Ly-ScRhOQv4ZrkZM5NoC__zMlf0pkdVrsW7C1xA',
         data: { character_string1: 'SO20260801', time2: '2026-08-01 10:00', thing3: '包裹已发出' },
         url: 'https://m.example.com/orders/88',
       },
-      to: { openid: 'oFixtureOpenId0000000000001' },
+      to: { openid: 'oFixtureOpenId00000000000001' },
     },
   },
   customer_service_message: {
@@ -109,20 +116,20 @@ export const SEND_EXAMPLES = {
       },
       to: {
         userId: 'user-10001',
-        properties: { wx_openid_flower_shop: 'oFixtureOpenId0000000000001' },
+        properties: { wx_openid_flower_shop: 'oFixtureOpenId00000000000001' },
       },
     },
   },
   subscription_message: {
-    summary: '小程序订阅消息 / Subscription message',
+    summary: '小程序订阅消息，appid 为小程序的 / Subscription message, of a mini-program',
     value: {
       kind: 'subscription_message',
       content: {
-        templateId: 'VRR0UEO9VJOLs0MHlU0OilqX6MVFDwH3_3gz3Oc0NIc',
-        data: { thing1: '预约成功', time2: '2026-08-01 10:00' },
-        page: 'pages/booking/detail?id=88',
+        templateId: 'nshp_9VmzMvd5TqzAp555L4JnMyhpMPIFrvR8o-ib5g',
+        data: { date2: '2026年8月8日', thing1: '一号会议室' },
+        page: 'pages/meeting/detail?id=88',
       },
-      to: { openid: 'oFixtureOpenId0000000000001' },
+      to: { openid: 'oFixtureOpenId00000000000001' },
     },
   },
   broadcast: {
@@ -130,7 +137,7 @@ export const SEND_EXAMPLES = {
     value: {
       kind: 'broadcast',
       content: { type: 'text', text: '秋季新品已上架' },
-      to: { openid: 'oFixtureOpenId0000000000001' },
+      to: { openid: 'oFixtureOpenId00000000000001' },
     },
   },
 };

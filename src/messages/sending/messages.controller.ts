@@ -16,7 +16,7 @@ import { ApiProblems } from '../../common/api-docs.js';
 import { CurrentLang } from '../../common/current-lang.js';
 import type { Lang } from '../../common/text.js';
 import { DeliveryDto, toDeliveryDto } from '../deliveries/delivery.dto.js';
-import { CONTENT_DTOS, SEND_EXAMPLES, SendMessageDto } from './message.dto.js';
+import { CONTENT_DTOS, SEND_EXAMPLES, SENDER_EXAMPLES, SendMessageDto } from './message.dto.js';
 import { SendingService } from './sending.service.js';
 
 @ApiTags('消息 Messages')
@@ -34,7 +34,7 @@ export class MessagesController {
       '立即尝试发送，返回投递记录，其 status 说明结果；不可达的用户为 skipped，不会尝试。请带上 Idempotency-Key，网络中断后可放心重试。' +
       ' Tried at once. The answer is the delivery, and its `status` tells what became of it; who cannot be reached is `skipped` and not tried. Send an Idempotency-Key: after a broken connection the same request can be sent again without harm.',
   })
-  @ApiParam({ name: 'appid', example: 'wx1badb002feedface' })
+  @ApiParam({ name: 'appid', examples: SENDER_EXAMPLES })
   @ApiExtraModels(SendMessageDto, ...CONTENT_DTOS)
   @ApiBody({ schema: { $ref: getSchemaPath(SendMessageDto) }, examples: SEND_EXAMPLES })
   @ApiOkResponse({ type: DeliveryDto })

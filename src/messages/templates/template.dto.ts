@@ -78,7 +78,7 @@ export class TemplateFieldDto {
 }
 
 export class TemplateDto {
-  @ApiProperty({ example: 'VRR0UEO9VJOLs0MHlU0OilqX6MVFDwH3_3gz3Oc0NIc' })
+  @ApiProperty({ example: 'etU2Ly-ScRhOQv4ZrkZM5NoC__zMlf0pkdVrsW7C1xA' })
   templateId: string;
 
   @ApiProperty({ example: '订单发货通知' })
