@@ -12,8 +12,8 @@ const IDEMPOTENCY_KEY: Parameter = {
   in: 'header',
   required: false,
   description:
-    '同一租户以同一个键重发同一请求，24 小时内得到第一次的应答（带 Idempotency-Replayed: true），不会再次执行；只显示一次的密钥不在其中。第一次尚未结束时 409 `idempotency_key_in_progress`；换了方法、地址或请求体时 422 `idempotency_key_reused`；被拒绝而未执行的请求（400、401、403、请求体有误的 422）不占用键。' +
-    ' The same request of the same tenant with the same key is answered for 24 hours as at first, with `Idempotency-Replayed: true`, and not run again; a secret that is shown once is not repeated. While the first still runs 409 `idempotency_key_in_progress`; with another method, address or body 422 `idempotency_key_reused`. What was refused before it ran (400, 401, 403, 422 for the body) leaves the key free.',
+    '同一租户以同一个键重发同一请求，24 小时内得到第一次的应答（带 Idempotency-Replayed: true），不会再次执行；只显示一次的密钥不在其中。第一次尚未结束时 409 `idempotency_key_in_progress`；换了方法、地址或请求体时 422 `idempotency_key_reused`；被拒绝而未执行的请求（400、401、403、404、请求体有误的 422）不占用键。' +
+    ' The same request of the same tenant with the same key is answered for 24 hours as at first, with `Idempotency-Replayed: true`, and not run again; a secret that is shown once is not repeated. While the first still runs 409 `idempotency_key_in_progress`; with another method, address or body 422 `idempotency_key_reused`. What was refused before it ran (400, 401, 403, 404, 422 for the body) leaves the key free.',
   schema: { type: 'string', minLength: 1, maxLength: 255 },
 };
 

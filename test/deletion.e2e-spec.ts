@@ -3,9 +3,12 @@ import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 
 import { AccountDeletion } from '../src/accounts/account-deletion.service.js';
+import { AccountEnabling } from '../src/accounts/account-enabling.service.js';
+import { AccountNews } from '../src/accounts/account-news.js';
+import { AccountsSyncService } from '../src/accounts/accounts-sync.service.js';
 import { AccountsService } from '../src/accounts/accounts.service.js';
 import { AccountData } from '../src/database/account-data.js';
-import { Database } from '../src/database/database.js';
+import { Database, type Tx } from '../src/database/database.js';
 import { EventsService } from '../src/events/events.service.js';
 import { MediaUploads } from '../src/messages/media/media-uploads.js';
 import { ReceiptConfigsRepository } from '../src/receipts/receipt-configs.repository.js';
@@ -29,6 +32,8 @@ afterAll(() => app.stop());
 
 const newAppid = (): string => `wx${(0xde1e7e00000 + ++serial).toString(16).padStart(16, '0')}`;
 
+const keyed = (key: string): Record<string, string> => ({ 'idempotency-key': key });
+
 async function authorize(appid: string, tenant = 'default'): Promise<void> {
   const asked = { accountType: 'any', openidProperty: `wx_${appid}` };
   const { preAuthCode } = await begin(app, asked, tenant);
@@ -47,7 +52,7 @@ async function used(tenant = 'default'): Promise<string> {
   });
   await authorize(appid, tenant);
   await until(async () => (await rowsOf('account_picture', appid)) === 2);
-  await app.api('POST', `/accounts/${appid}/enable`);
+  await app.api('POST', `/accounts/${appid}/enable`, undefined, keyed(`enable ${appid}`));
   const trigger = { type: 'keyword', keywords: [{ text: '你好', match: 'exact' }] };
   const replies = [{ type: 'text', text: '您好' }];
   await app.api('POST', `/accounts/${appid}/auto-replies`, { name: '问候', trigger, replies });
@@ -103,6 +108,7 @@ async function cancel(appid: string): Promise<void> {
 const remove = (appid: string, query = `?confirm=${appid}`): Promise<Answer<{ code: string }>> =>
   app.api<{ code: string }>('DELETE', `/accounts/${appid}${query}`);
 
+const db = (): Database => app.app.get(Database);
 const source = (): DataSource => app.app.get<DataSource>(getDataSourceToken());
 
 /** The tables with the columns that name an account. */
@@ -120,18 +126,27 @@ function accountColumns(): Map<string, string[]> {
 async function rowsOf(table: string, appid: string): Promise<number> {
   const columns = accountColumns().get(table) ?? [];
   const where = columns.map((column) => `${column} = ?`).join(' OR ');
-  const [row] = await app.app.get(Database).read.query<{ n: number | string }[]>(
+  const [row] = await db().read.query<{ n: number | string }[]>(
     `SELECT COUNT(*) AS n FROM ${table} WHERE ${where}`,
     columns.map(() => appid),
   );
   return Number(row?.n);
 }
 
+/** Whether a request has waited for a while to take its key: InnoDB tells of locks ten times a second at the most. */
+async function waitsForKey(tx: Tx): Promise<boolean> {
+  const rows = await tx.query<unknown[]>(
+    `SELECT 1 FROM information_schema.processlist
+      WHERE db = DATABASE() AND info LIKE 'INSERT IGNORE INTO idempotent_answer%' AND time_ms > 200`,
+  );
+  return rows.length > 0;
+}
+
 /** Everything in the database that says the word, by table. */
 async function mentions(word: string): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
   for (const { tableName, target } of source().entityMetadatas) {
-    const rows = await app.app.get(Database).read.find(target);
+    const rows = await db().read.find(target);
     const count = rows.filter((row) => JSON.stringify(row).includes(word)).length;
     if (count > 0) found[tableName] = count;
   }
@@ -308,11 +323,88 @@ describe('DELETE /accounts/{appid}', () => {
     expect((await getAccount(app, live))?.enabled).toBe(true);
   });
 
+  it('forgets what was answered about it, in its own address and elsewhere', async () => {
+    const [appid, other] = [await used(), await used()];
+    const ask = (path: string, key: string): Promise<Answer> =>
+      app.api('POST', path, undefined, keyed(`${key} ${appid}`));
+    await ask(`/accounts/${other}/disable`, 'other');
+    app.clock.advance(60_000);
+    app.sandbox.account(appid).nickname = '改名';
+    app.sandbox.cancel(appid, { push: false });
+    const synced = await ask('/accounts/sync', 'sync');
+    expect(JSON.stringify(synced.body)).toContain(appid);
+    await ask('/component/ticket-push', 'component');
+    expect((await remove(appid)).status).toBe(204);
+
+    expect((await ask(`/accounts/${appid}/enable`, 'enable')).status).toBe(404);
+    expect(await rowsOf('idempotent_answer', appid)).toBe(0);
+    const isReplayed = ({ headers }: Answer): boolean => headers.has('idempotency-replayed');
+    const anew = await ask('/accounts/sync', 'sync');
+    expect([isReplayed(anew), JSON.stringify(anew.body).includes(appid)]).toEqual([false, false]);
+    expect(isReplayed(await ask(`/accounts/${other}/disable`, 'other'))).toBe(true);
+    expect(isReplayed(await ask('/component/ticket-push', 'component'))).toBe(true);
+  });
+
+  it.each(['/accounts/{appid}/disable', '/accounts/sync'])(
+    'keeps no answer of a POST %s that is under way',
+    async (address) => {
+      const appid = await used();
+      await cancel(appid);
+      let removed: Answer<{ code: string }> | null = null;
+      const removeOnce = async (): Promise<void> => void (removed ??= await remove(appid));
+      const enabling = app.app.get(AccountEnabling);
+      const accountsSync = app.app.get(AccountsSyncService);
+      const [disable, sync] = [enabling.disable, accountsSync.sync];
+      enabling.disable = async (...asked) => {
+        const account = await disable.apply(enabling, asked);
+        await removeOnce();
+        return account;
+      };
+      accountsSync.sync = async (...asked) => {
+        const result = await sync.apply(accountsSync, asked);
+        await removeOnce();
+        return { ...result, updated: [appid] };
+      };
+      const ask = (): Promise<Answer> =>
+        app.api('POST', address.replace('{appid}', appid), undefined, keyed(`late ${appid}`));
+      const answer = await ask();
+      [enabling.disable, accountsSync.sync] = [disable, sync];
+      expect(removed).toMatchObject({ status: 204 });
+      expect(JSON.stringify(answer.body)).toContain(appid);
+      expect(await rowsOf('idempotent_answer', appid)).toBe(0);
+      const again = await ask();
+      expect(again.headers.has('idempotency-replayed')).toBe(false);
+      expect(again.body).not.toEqual(answer.body);
+    },
+  );
+
+  it('lets a request that comes at the last moment find it gone', async () => {
+    const appid = await used();
+    await cancel(appid);
+    const news = app.app.get(AccountNews);
+    const deleted = news.deleted.bind(news);
+    let late: Promise<Answer> | null = null;
+    news.deleted = async (tx, ...about) => {
+      // It only reads: nothing else of the account's would keep it waiting.
+      const path = `/accounts/${appid}/auto-replies/test`;
+      late ??= app.api('POST', path, { text: '你好' }, keyed(`last ${appid}`));
+      let isAnswered = false;
+      void late.finally(() => (isAnswered = true));
+      // On SQLite it waits its turn.
+      if (!db().isSqlite) await until(async () => isAnswered || (await waitsForKey(tx)));
+      await deleted(tx, ...about);
+    };
+    expect((await remove(appid)).status).toBe(204);
+    news.deleted = deleted;
+    expect(await late).toMatchObject({ status: 404 });
+    expect(await rowsOf('idempotent_answer', appid)).toBe(0);
+  });
+
   it('removes page after page where there is much', async () => {
     const appid = await used();
     await cancel(appid);
     const events = app.app.get(EventsService);
-    await app.app.get(Database).write(async (tx) => {
+    await db().write(async (tx) => {
       for (let n = 0; n < 1_200; n++)
         await events.emit(
           tx,

@@ -259,6 +259,13 @@ describe('what is kept', () => {
     expect([right.status, isReplayed(right)]).toEqual([201, false]);
   });
 
+  it('is no request about what is not there', async () => {
+    const before = await db.read.count(IdempotentAnswer);
+    for (const appid of ['wx00000000000000ff', 'x'.repeat(33), encodeURIComponent('账号')])
+      expect((await post(`/accounts/${appid}/disable`, newKey())).status).toBe(404);
+    expect(await db.read.count(IdempotentAnswer)).toBe(before);
+  });
+
   it.each([
     ['failing', 500, 'internal_error'],
     ['refused', 409, 'push_not_parked'],

@@ -6,6 +6,8 @@ import type { Idempotency, KeptAnswer, RunningRequest } from './idempotency.serv
 
 /** Every POST below it takes a key, unless its route says otherwise. */
 const KEYED = '/api/v1/';
+/** Whatever is nothing of the kind names no account. */
+const APPID = /^\w{1,32}$/;
 const KEY = /^[\x20-\x7e]{1,255}$/;
 const RETRY_SECONDS = '1';
 /** What a replayed answer repeats beside status and body. */
@@ -17,6 +19,8 @@ const REFUSALS: ReadonlySet<ProblemCode> = new Set([
   'invalid_header',
   'validation_failed',
   'media_too_large',
+  // Of an account that is gone nothing is kept, not even by a request that came too late.
+  'not_found',
 ]);
 const FORBIDDEN = [401, 403];
 
@@ -100,12 +104,23 @@ async function begin(
   if (typeof key !== 'string' || !KEY.test(key)) throw new AppError('invalid_header');
   const { tenantId, allTenants } = caller;
   try {
-    return await idempotency.begin({ tenantId, key, asked: describe(request, allTenants) });
+    return await idempotency.begin({
+      tenantId,
+      key,
+      appid: readAppid(request),
+      asked: describe(request, allTenants),
+    });
   } catch (error) {
     const isRunning = error instanceof AppError && error.code === 'idempotency_key_in_progress';
     if (isRunning) void reply.header('retry-after', RETRY_SECONDS);
     throw error;
   }
+}
+
+/** The account that the address names: nobody has looked yet whether there is one. */
+function readAppid({ params }: FastifyRequest): string | null {
+  const { appid } = params as { appid?: string };
+  return appid !== undefined && APPID.test(appid) ? appid : null;
 }
 
 /**

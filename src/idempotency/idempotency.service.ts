@@ -7,6 +7,8 @@ import { AppError } from '../common/app-error.js';
 import { Clock } from '../common/clock.js';
 import { crashPoint } from '../common/crash-point.js';
 import { Logger } from '../common/logger.js';
+import { AccountData } from '../database/account-data.js';
+import type { Tx } from '../database/database.js';
 import { SealedColumns } from '../database/sealed-columns.js';
 import { Heartbeat } from '../queue/heartbeat.js';
 import { LeasedSchedule } from '../queue/leased-schedule.js';
@@ -21,6 +23,8 @@ export interface KeyedRequest {
   tenantId: string;
   /** The client's `Idempotency-Key`. */
   key: string;
+  /** The account that its address names; null for none. */
+  appid: string | null;
   /** What is asked: the same text for the same request. */
   asked: string;
 }
@@ -52,6 +56,7 @@ export class Idempotency implements OnModuleInit {
     private readonly answers: IdempotentAnswersRepository,
     private readonly secrets: SecretBox,
     private readonly sealed: SealedColumns,
+    private readonly accountData: AccountData,
     private readonly heartbeat: Heartbeat,
     private readonly schedule: LeasedSchedule,
     private readonly clock: Clock,
@@ -65,6 +70,15 @@ export class Idempotency implements OnModuleInit {
       column: 'answer',
       binding: answerBinding,
     });
+    this.accountData.register({
+      table: 'idempotent_answer',
+      isHistory: true,
+      erase: async (tx, appid, limit) => {
+        const erased = await this.answers.eraseAccount(tx, appid, limit);
+        if (erased < limit) await this.#eraseMentions(tx, appid);
+        return erased;
+      },
+    });
     this.schedule.every('purge-idempotency', PURGE_SECONDS, () => this.purge());
   }
 
@@ -73,12 +87,12 @@ export class Idempotency implements OnModuleInit {
    *
    * @throws AppError `idempotency_key_reused`, `idempotency_key_in_progress`
    */
-  async begin({ tenantId, key, asked }: KeyedRequest): Promise<RunningRequest | KeptAnswer> {
+  async begin({ tenantId, key, appid, asked }: KeyedRequest): Promise<RunningRequest | KeptAnswer> {
     const now = this.clock.now();
     const times = { now, expiresAt: later(now), leaseMs: this.heartbeat.leaseMs };
     const id = digest(`${tenantId}\n${key}`);
     const fingerprint = digest(asked);
-    const first = await this.answers.insert({ id, tenantId, fingerprint }, times);
+    const first = await this.answers.insert({ id, tenantId, appid, fingerprint }, times);
     if (first) return this.#run(first);
     const row = await this.answers.find(id);
     // Null when it was refused just now: the caller comes again.
@@ -87,7 +101,7 @@ export class Idempotency implements OnModuleInit {
       if (row.fingerprint !== fingerprint) throw new AppError('idempotency_key_reused');
       if (row.answer !== null) return this.#open(id, row.answer);
     }
-    const taken = await this.answers.takeOver(row, fingerprint, times);
+    const taken = await this.answers.takeOver(row, { appid, fingerprint }, times);
     if (!taken) throw new AppError('idempotency_key_in_progress');
     return this.#run(taken);
   }
@@ -97,7 +111,10 @@ export class Idempotency implements OnModuleInit {
     crashPoint('idempotency.effect_done');
     const sealed = this.secrets.seal(JSON.stringify(answer), answerBinding(held.id));
     const isKept = await this.answers.keep(held, sealed, later(this.clock.now()));
-    if (!isKept) this.logger.warn('idempotency.lease_lost');
+    if (isKept) return;
+    this.logger.warn('idempotency.lease_lost');
+    // Does nothing to a key that another request has taken over.
+    await this.answers.release(held);
   }
 
   /** Gives the key back: the request was refused before anything was done. */
@@ -110,6 +127,26 @@ export class Idempotency implements OnModuleInit {
     while ((await this.answers.deleteExpired(this.clock.now(), PURGE_PAGE)) === PURGE_PAGE);
   }
 
+  /**
+   * Where the address names no account, which ones an answer tells of stands in its sealed text only: each is looked into.
+   * What an answer under way will tell of nobody knows: it is not kept, and a repetition of the request runs anew.
+   */
+  async #eraseMentions(tx: Tx, appid: string): Promise<void> {
+    for (let after = ''; ;) {
+      const rows = await this.answers.findOfNoAccount(tx, after, PURGE_PAGE);
+      const [about, running]: [string[], string[]] = [[], []];
+      for (const { id, answer } of rows) {
+        if (answer === null) running.push(id);
+        else if (this.#openText(id, answer).includes(appid)) about.push(id);
+      }
+      await this.answers.erase(tx, about);
+      await this.answers.assignTo(tx, appid, running);
+      const last = rows.at(-1);
+      if (!last || rows.length < PURGE_PAGE) return;
+      after = last.id;
+    }
+  }
+
   #run(held: HeldRequest): RunningRequest {
     const { leaseMs } = this.heartbeat;
     return { held, stopRenewing: this.heartbeat.hold(() => this.answers.renew(held, leaseMs)) };
@@ -117,7 +154,11 @@ export class Idempotency implements OnModuleInit {
 
   #open(id: string, sealed: string): KeptAnswer {
     // What we sealed is what `keep` was given.
-    return JSON.parse(this.secrets.open(sealed, answerBinding(id))) as KeptAnswer;
+    return JSON.parse(this.#openText(id, sealed)) as KeptAnswer;
+  }
+
+  #openText(id: string, sealed: string): string {
+    return this.secrets.open(sealed, answerBinding(id));
   }
 }
 

@@ -3,6 +3,7 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 /** A request that carried an `Idempotency-Key`: under way while it has a lease, then its answer. */
 @Entity('idempotent_answer')
 @Index('idx_idempotent_answer_expires_at', ['expiresAt'])
+@Index('idx_idempotent_answer_appid', ['appid'])
 export class IdempotentAnswer {
   /** SHA-256 of tenant and key, hex: keys may hold anything, and are compared byte by byte. */
   @PrimaryColumn({ type: 'varchar', length: 64 })
@@ -10,6 +11,13 @@ export class IdempotentAnswer {
 
   @Column({ name: 'tenant_id', type: 'varchar', length: 64 })
   tenantId: string;
+
+  /**
+   * The account that the request's address names; null for none. A request of no account that was under way while one
+   * was deleted has that one's: its answer may tell of it, and is not kept.
+   */
+  @Column({ type: 'varchar', length: 32, nullable: true })
+  appid: string | null;
 
   /** SHA-256 of what was asked, hex. */
   @Column({ type: 'varchar', length: 64 })

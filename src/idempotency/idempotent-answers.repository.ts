@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { In, LessThanOrEqual } from 'typeorm';
+import { In, IsNull, LessThanOrEqual, MoreThan } from 'typeorm';
 
-import { Database, toSqlTime } from '../database/database.js';
+import { Database, toSqlTime, type Tx } from '../database/database.js';
 import { IdempotentAnswer } from './idempotent-answer.entity.js';
 
 /** What a request is known by. */
-export type AskedRequest = Pick<IdempotentAnswer, 'id' | 'tenantId' | 'fingerprint'>;
+export type AskedRequest = Pick<IdempotentAnswer, 'id' | 'tenantId' | 'appid' | 'fingerprint'>;
 
 /** The right to run a request; void once its epoch has passed. */
-export type HeldRequest = Pick<IdempotentAnswer, 'id' | 'epoch'>;
+export type HeldRequest = Pick<IdempotentAnswer, 'id' | 'appid' | 'epoch'>;
 
 @Injectable()
 export class IdempotentAnswersRepository {
@@ -20,16 +20,16 @@ export class IdempotentAnswersRepository {
 
   /** Takes a key that nobody has used. @returns null when somebody has */
   async insert(
-    { id, tenantId, fingerprint }: AskedRequest,
+    { id, tenantId, appid, fingerprint }: AskedRequest,
     times: { now: Date; expiresAt: Date; leaseMs: number },
   ): Promise<HeldRequest | null> {
     const verb = this.db.isSqlite ? 'INSERT OR IGNORE' : 'INSERT IGNORE';
     const written = await this.db.statement(
-      `${verb} INTO idempotent_answer (id, tenant_id, fingerprint, epoch, lease_until, answer, created_at, expires_at)
-       VALUES (?, ?, ?, 1, ${this.db.nowSql(times.leaseMs)}, NULL, ?, ?)`,
-      [id, tenantId, fingerprint, toSqlTime(times.now), toSqlTime(times.expiresAt)],
+      `${verb} INTO idempotent_answer (id, tenant_id, appid, fingerprint, epoch, lease_until, answer, created_at, expires_at)
+       VALUES (?, ?, ?, ?, 1, ${this.db.nowSql(times.leaseMs)}, NULL, ?, ?)`,
+      [id, tenantId, appid, fingerprint, toSqlTime(times.now), toSqlTime(times.expiresAt)],
     );
-    return written === 1 ? { id, epoch: 1 } : null;
+    return written === 1 ? { id, appid, epoch: 1 } : null;
   }
 
   /**
@@ -39,17 +39,17 @@ export class IdempotentAnswersRepository {
    */
   async takeOver(
     seen: HeldRequest,
-    fingerprint: string,
+    { appid, fingerprint }: Pick<AskedRequest, 'appid' | 'fingerprint'>,
     times: { now: Date; expiresAt: Date; leaseMs: number },
   ): Promise<HeldRequest | null> {
     const written = await this.db.statement(
       `UPDATE idempotent_answer
-          SET fingerprint = ?, epoch = epoch + 1, lease_until = ${this.db.nowSql(times.leaseMs)},
+          SET appid = ?, fingerprint = ?, epoch = epoch + 1, lease_until = ${this.db.nowSql(times.leaseMs)},
               answer = NULL, created_at = ?, expires_at = ?
         WHERE id = ? AND epoch = ? AND (lease_until IS NULL OR lease_until <= ${this.db.nowSql()})`,
-      [fingerprint, toSqlTime(times.now), toSqlTime(times.expiresAt), seen.id, seen.epoch],
+      [appid, fingerprint, toSqlTime(times.now), toSqlTime(times.expiresAt), seen.id, seen.epoch],
     );
-    return written === 1 ? { id: seen.id, epoch: seen.epoch + 1 } : null;
+    return written === 1 ? { id: seen.id, appid, epoch: seen.epoch + 1 } : null;
   }
 
   async renew({ id, epoch }: HeldRequest, leaseMs: number): Promise<void> {
@@ -60,11 +60,16 @@ export class IdempotentAnswersRepository {
     );
   }
 
-  /** Keeps the answer. @returns false when another request has taken the key over: nothing was changed */
-  async keep({ id, epoch }: HeldRequest, answer: string, expiresAt: Date): Promise<boolean> {
+  /**
+   * Keeps the answer.
+   *
+   * @returns false when another request has taken the key over, or an account was deleted that it may tell of: nothing
+   *   was changed
+   */
+  async keep({ id, appid, epoch }: HeldRequest, answer: string, expiresAt: Date): Promise<boolean> {
     const written = await this.db.statement(
       `UPDATE idempotent_answer SET answer = ?, epoch = epoch + 1, lease_until = NULL, expires_at = ?
-        WHERE id = ? AND epoch = ?`,
+        WHERE id = ? AND epoch = ?${appid === null ? ' AND appid IS NULL' : ''}`,
       [answer, toSqlTime(expiresAt), id, epoch],
     );
     return written === 1;
@@ -76,6 +81,45 @@ export class IdempotentAnswersRepository {
       id,
       epoch,
     ]);
+  }
+
+  /**
+   * Deletes some of what an account was asked for, answered or under way. A request that comes while the transaction is
+   * open takes its key when it has ended: on MySQL it waits for the lock on the account's place in the index.
+   *
+   * @returns how many; none is left once it is less than `limit`
+   */
+  async eraseAccount(tx: Tx, appid: string, limit: number): Promise<number> {
+    const rows = await tx.find(IdempotentAnswer, {
+      select: { id: true },
+      where: { appid },
+      take: limit,
+      ...this.db.currentRead(tx),
+    });
+    await this.erase(
+      tx,
+      rows.map(({ id }) => id),
+    );
+    return rows.length;
+  }
+
+  /** Those behind the id whose address names no account, in the order of their ids; others wait as above. */
+  findOfNoAccount(tx: Tx, after: string, limit: number): Promise<IdempotentAnswer[]> {
+    return tx.find(IdempotentAnswer, {
+      where: { appid: IsNull(), id: MoreThan(after) },
+      order: { id: 'ASC' },
+      take: limit,
+      ...this.db.currentRead(tx),
+    });
+  }
+
+  async erase(tx: Tx, ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await tx.delete(IdempotentAnswer, { id: In([...ids]) });
+  }
+
+  /** Has the answers of these requests, which are under way, not kept. */
+  async assignTo(tx: Tx, appid: string, ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await tx.update(IdempotentAnswer, { id: In([...ids]) }, { appid });
   }
 
   /** Deletes what has had its time. @returns how many */

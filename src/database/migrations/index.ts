@@ -13,6 +13,7 @@ import { CreateDeliveries1796515200000 } from './1796515200000-create-deliveries
 import { CreateAutoReplies1796601600000 } from './1796601600000-create-auto-replies.js';
 import { CreateQrCodes1796688000000 } from './1796688000000-create-qr-codes.js';
 import { AddPassedOver1796731200000 } from './1796731200000-add-passed-over.js';
+import { AddAppidToIdempotency1796774400000 } from './1796774400000-add-appid-to-idempotency.js';
 
 /** In the order they run. A migration that has landed is never edited. */
 export const migrations = [
@@ -31,4 +32,5 @@ export const migrations = [
   CreateAutoReplies1796601600000,
   CreateQrCodes1796688000000,
   AddPassedOver1796731200000,
+  AddAppidToIdempotency1796774400000,
 ];
