@@ -19,9 +19,15 @@ interface WebhookBody {
   disabledReason: string | null;
   failingSince: string | null;
   succeededAt: string | null;
+  createdAt: string;
   secret: string;
   code: string;
   errors?: { field: string }[];
+}
+
+interface WebhookPage {
+  items: WebhookBody[];
+  nextCursor: string | null;
 }
 
 interface DeliveryBody {
@@ -454,6 +460,43 @@ describe('/webhooks', () => {
     await app.sandbox.pushTicket();
     expect(await signatures()).toEqual([signedBy(rotated.body.secret)]);
   });
+
+  it('lists them page by page, the newest first, each tenant its own', async () => {
+    const [tenant, other] = [newTenant(), newTenant()];
+    const made: string[] = [];
+    for (let n = 0; n < 5; n++) {
+      // Two of one moment are told apart by their ids.
+      if (n !== 2) app.clock.advance(1);
+      made.unshift((await save(tenant, { url: `https://hooks.example.com/${n}` })).body.id);
+      await save(other, { url: 'https://hooks.example.com/' });
+    }
+    const seen: string[][] = [];
+    let cursor: string | null = null;
+    do {
+      const path: string = `/webhooks?limit=2${cursor ? `&cursor=${cursor}` : ''}`;
+      const { body } = await app.api<WebhookPage>('GET', path, undefined, as(tenant));
+      seen.push(body.items.map(({ id }) => id));
+      cursor = body.nextCursor;
+    } while (cursor);
+    expect(seen.map(({ length }) => length)).toEqual([2, 2, 1]);
+    expect(seen.flat().toSorted()).toEqual(made.toSorted());
+    const whole = await app.api<WebhookPage>('GET', '/webhooks', undefined, as(tenant));
+    expect(whole.body.nextCursor).toBeNull();
+    expect(whole.body.items.map(({ id }) => id)).toEqual(seen.flat());
+    const times = whole.body.items.map(({ createdAt }) => createdAt);
+    expect(times).toEqual(times.toSorted().toReversed());
+    const { body } = await app.api<WebhookPage>('GET', '/webhooks?limit=200');
+    for (const id of [made[0], made[4]])
+      expect(body.items).toContainEqual(expect.objectContaining({ id }));
+  });
+
+  it.each(['limit=0', 'limit=201', 'limit=x', 'cursor=x', 'page=1'])(
+    'refuses a list with ?%s',
+    async (query) => {
+      const refused = { status: 400, body: { code: 'invalid_query' } };
+      expect(await app.api('GET', `/webhooks?${query}`)).toMatchObject(refused);
+    },
+  );
 
   it('takes no null for what may be left out', async () => {
     const tenant = newTenant();

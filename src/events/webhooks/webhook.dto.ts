@@ -98,9 +98,12 @@ export class CreatedWebhookDto extends WebhookDto {
   secret: string;
 }
 
-export class WebhooksDto {
+export class WebhookPageDto {
   @ApiProperty({ type: [WebhookDto] })
   items: WebhookDto[];
+
+  @ApiProperty({ type: String, nullable: true, example: null })
+  nextCursor: string | null;
 }
 
 export class RotatedSecretDto {

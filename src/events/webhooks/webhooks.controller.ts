@@ -20,6 +20,7 @@ import {
 
 import { type Caller, CurrentCaller, RequireRole } from '../../access/roles.js';
 import { ApiProblems } from '../../common/api-docs.js';
+import { PageQueryDto } from '../../common/paging.js';
 import { ShownOnce } from '../../common/route-config.js';
 import {
   CreatedWebhookDto,
@@ -32,7 +33,7 @@ import {
   toWebhookDto,
   WebhookDeliveryPageDto,
   WebhookDto,
-  WebhooksDto,
+  WebhookPageDto,
   WebhookTestDto,
 } from './webhook.dto.js';
 import { VisibleWebhookGuard } from './visible-webhook.guard.js';
@@ -45,11 +46,18 @@ export class WebhooksController {
 
   @Get()
   @RequireRole('viewer')
-  @ApiOperation({ summary: 'Webhook 列表 / List the webhooks' })
-  @ApiOkResponse({ type: WebhooksDto })
-  @ApiProblems()
-  async list(@CurrentCaller() caller: Caller): Promise<WebhooksDto> {
-    return { items: (await this.webhooks.list(caller)).map(toWebhookDto) };
+  @ApiOperation({
+    summary: 'Webhook 列表 / List the webhooks',
+    description: '最新的在前，不含签名密钥。 The newest first, without their secrets.',
+  })
+  @ApiOkResponse({ type: WebhookPageDto })
+  @ApiProblems('invalid_query')
+  async list(
+    @CurrentCaller() caller: Caller,
+    @Query() query: PageQueryDto,
+  ): Promise<WebhookPageDto> {
+    const { items, nextCursor } = await this.webhooks.list(caller, query);
+    return { items: items.map(toWebhookDto), nextCursor };
   }
 
   @Post()

@@ -5,6 +5,7 @@ import { chunksOf } from '../../common/chunks.js';
 import type { Position } from '../../common/paging.js';
 import { Database, type Tx } from '../../database/database.js';
 import { deletePage } from '../../database/delete-page.js';
+import { newestFirst } from '../../database/newest-first.js';
 import { EventRow } from '../event.entity.js';
 import { type DeliveryState, Webhook, WebhookDelivery, WebhookSequence } from './webhook.entity.js';
 
@@ -32,12 +33,15 @@ export class WebhooksRepository {
     return tx.findOne(Webhook, { where: { id }, ...this.db.currentRead(tx) });
   }
 
-  /** The oldest first. */
-  findAll(tenantId: string | null): Promise<Webhook[]> {
-    return this.db.read.find(Webhook, {
-      where: tenantId === null ? {} : { tenantId },
-      order: { id: 'ASC' },
-    });
+  /**
+   * The newest first; one more than `limit`, to tell whether another page follows.
+   *
+   * @param tenantId null for every tenant's
+   */
+  findPage(tenantId: string | null, limit: number, after: Position | null): Promise<Webhook[]> {
+    const query = this.db.read.createQueryBuilder(Webhook, 'webhook');
+    if (tenantId !== null) query.andWhere({ tenantId });
+    return newestFirst(query, limit, after, { time: 'createdAt', id: 'id' });
   }
 
   findEnabled(): Promise<Webhook[]> {
@@ -163,7 +167,7 @@ export class WebhooksRepository {
   }
 
   /** The newest first; one more than `limit`, to tell whether another page follows. */
-  findPage(
+  findDeliveries(
     webhookId: string,
     status: DeliveryState | undefined,
     limit: number,

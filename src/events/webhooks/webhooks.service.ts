@@ -7,7 +7,7 @@ import { AuditService } from '../../access/audit.service.js';
 import type { Caller } from '../../access/roles.js';
 import { AppError } from '../../common/app-error.js';
 import { Clock } from '../../common/clock.js';
-import { fromCursor, type Page, toPage } from '../../common/paging.js';
+import { fromCursor, type Page, type PageQueryDto, toPage } from '../../common/paging.js';
 import { AccountData } from '../../database/account-data.js';
 import { Database, type Tx } from '../../database/database.js';
 import { SealedColumns } from '../../database/sealed-columns.js';
@@ -71,8 +71,16 @@ export class WebhooksService implements OnModuleInit {
     this.schedule.every('purge-webhook-deliveries', PURGE_SECONDS, () => this.purge());
   }
 
-  list(caller: Caller): Promise<Webhook[]> {
-    return this.webhooks.findAll(caller.allTenants ? null : caller.tenantId);
+  /** The newest first. */
+  async list(caller: Caller, { limit, cursor }: PageQueryDto): Promise<Page<Webhook>> {
+    const tenantId = caller.allTenants ? null : caller.tenantId;
+    const rows = await this.webhooks.findPage(tenantId, limit, cursor ? fromCursor(cursor) : null);
+    return toPage(
+      rows,
+      limit,
+      ({ createdAt, id }) => ({ at: createdAt, id }),
+      (row) => row,
+    );
   }
 
   /** @throws AppError `not_found`, for another tenant's too */
@@ -192,7 +200,7 @@ export class WebhooksService implements OnModuleInit {
   ): Promise<Page<WebhookDelivery>> {
     await this.get(caller, id);
     const after = query.cursor ? fromCursor(query.cursor) : null;
-    const rows = await this.webhooks.findPage(id, query.status, query.limit, after);
+    const rows = await this.webhooks.findDeliveries(id, query.status, query.limit, after);
     return toPage(
       rows,
       query.limit,
