@@ -10,9 +10,15 @@ const NODES_IN_A_ROW = 4_096;
  * Finds which of many words a text contains, in one walk over the text however many words there are (Aho and Corasick,
  * 1975). Words and texts are compared by UTF-16 units: where both are well-formed, a find never begins or ends inside a
  * character.
+ *
+ * It takes 18 to 22 bytes for each letter of the words, less what they begin with in common. Nodes are numbered by their depth
+ * and then by their words in order, so those that follow a node stand side by side: its edges need no table.
  */
 export class KeywordSearch {
-  readonly #edges: Edges;
+  /** Of each node, the first of those that follow it; they end where those of the next node begin. */
+  readonly #children: Int32Array;
+  /** Of each node, the unit that leads to it: rising among those that follow the same node. */
+  readonly #unit: Uint16Array;
   /** Of each node, the node of its longest proper suffix that is a beginning of a word. */
   readonly #suffix: Int32Array;
   /** Of each node, the next one along its suffixes where a word ends; itself first. */
@@ -20,14 +26,17 @@ export class KeywordSearch {
   /** Of each node, the number of the word that ends there. */
   readonly #word: Int32Array;
 
+  /** The nodes that follow the root by their units, from {@link #firstUnit} on; empty where that would take too much. */
+  #first = new Int32Array(0);
+  #firstUnit = 0;
   #nodes = 1;
 
-  /** @param most nodes */
-  private constructor(most: number) {
-    this.#edges = new Edges(most);
-    this.#suffix = new Int32Array(most);
-    this.#ending = new Int32Array(most).fill(NONE);
-    this.#word = new Int32Array(most).fill(NONE);
+  private constructor(nodes: number) {
+    this.#children = new Int32Array(nodes + 1);
+    this.#unit = new Uint16Array(nodes);
+    this.#suffix = new Int32Array(nodes);
+    this.#ending = new Int32Array(nodes).fill(NONE);
+    this.#word = new Int32Array(nodes).fill(NONE);
   }
 
   /**
@@ -36,8 +45,9 @@ export class KeywordSearch {
    * @param words each once, none of them empty; a find is told by its place
    */
   static async of(words: readonly string[], breath = new Breath()): Promise<KeywordSearch> {
-    const search = new KeywordSearch(1 + words.reduce((sum, { length }) => sum + length, 0));
-    await search.#grow(words, breath);
+    const order = await inOrder(words, breath);
+    const search = new KeywordSearch(await countNodes(words, order, breath));
+    await search.#grow(words, order, breath);
     await search.#findEndings(breath);
     return search;
   }
@@ -58,17 +68,35 @@ export class KeywordSearch {
   }
 
   /** All words by one letter more at a time: so everything that a suffix can lead to is there before it is needed. */
-  async #grow(words: readonly string[], breath: Breath): Promise<void> {
+  async #grow(words: readonly string[], order: Int32Array, breath: Breath): Promise<void> {
     const reached = new Int32Array(words.length);
     const longest = words.reduce((most, { length }) => Math.max(most, length), 0);
+    // The nodes up to here know where those that follow them begin.
+    let known = NONE;
     for (let at = 0; at < longest; at++)
-      for (const [place, word] of words.entries()) {
-        if (place % WORDS_IN_A_ROW === 0) await breath.take();
+      for (const [turn, place] of order.entries()) {
+        if (turn % WORDS_IN_A_ROW === 0) await breath.take();
+        const word = words[place] ?? '';
         if (at >= word.length) continue;
-        const node = this.#childOf(reached[place] ?? ROOT, word.charCodeAt(at));
+        const parent = reached[place] ?? ROOT;
+        while (known < parent) this.#children[++known] = this.#nodes;
+        const node = this.#childOf(parent, word.charCodeAt(at));
         reached[place] = node;
         if (at === word.length - 1) this.#word[node] = place;
+        if (at === 0 && turn === order.length - 1) this.#spreadFirst();
       }
+    this.#children.fill(this.#nodes, known + 1);
+  }
+
+  /** Of the root's nodes there may be thousands, and most letters of a text lead back to it. */
+  #spreadFirst(): void {
+    const [low, high] = [this.#unit[1] ?? 0, this.#unit[this.#nodes - 1] ?? 0];
+    const size = high - low + 1;
+    if (size > this.#unit.length) return;
+    this.#firstUnit = low;
+    this.#first = new Int32Array(size).fill(NONE);
+    for (let node = 1; node < this.#nodes; node++)
+      this.#first[(this.#unit[node] ?? 0) - low] = node;
   }
 
   async #findEndings(breath: Breath): Promise<void> {
@@ -79,64 +107,77 @@ export class KeywordSearch {
     }
   }
 
+  /** The one that was made last, or a new one: the words come in order. */
   #childOf(parent: number, unit: number): number {
-    const known = this.#edges.get(parent, unit);
-    if (known !== NONE) return known;
+    const last = this.#nodes - 1;
+    if (last >= (this.#children[parent] ?? 0) && this.#unit[last] === unit) return last;
     const node = this.#nodes++;
+    this.#unit[node] = unit;
     this.#suffix[node] = parent === ROOT ? ROOT : this.#step(this.#suffix[parent] ?? ROOT, unit);
-    this.#edges.add(parent, unit, node);
     return node;
   }
 
   #step(from: number, unit: number): number {
     let node = from;
-    let next = this.#edges.get(node, unit);
+    let next = this.#next(node, unit);
     while (next === NONE && node !== ROOT) {
       node = this.#suffix[node] ?? ROOT;
-      next = this.#edges.get(node, unit);
+      next = this.#next(node, unit);
     }
     return next === NONE ? ROOT : next;
   }
+
+  #next(node: number, unit: number): number {
+    if (node === ROOT && this.#first.length > 0) return this.#first[unit - this.#firstUnit] ?? NONE;
+    let low = this.#children[node] ?? 0;
+    let high = this.#children[node + 1] ?? 0;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const there = this.#unit[middle] ?? 0;
+      if (there === unit) return middle;
+      if (there < unit) low = middle + 1;
+      else high = middle;
+    }
+    return NONE;
+  }
 }
 
-/**
- * The edges of a trie in one open-addressed table: a Map for each node would cost hundreds of bytes for every letter of
- * every word.
- */
-class Edges {
-  readonly #nodes: Int32Array;
-  readonly #units: Uint16Array;
-  readonly #targets: Int32Array;
-  readonly #mask: number;
-
-  constructor(most: number) {
-    const size = 2 ** Math.ceil(Math.log2(most * 2 + 1));
-    this.#nodes = new Int32Array(size);
-    this.#units = new Uint16Array(size);
-    this.#targets = new Int32Array(size).fill(NONE);
-    this.#mask = size - 1;
+/** How many beginnings the words have, the empty one among them. */
+async function countNodes(
+  words: readonly string[],
+  order: Int32Array,
+  breath: Breath,
+): Promise<number> {
+  let [nodes, before] = [1, ''];
+  for (const [turn, place] of order.entries()) {
+    if (turn % WORDS_IN_A_ROW === 0) await breath.take();
+    const word = words[place] ?? '';
+    let same = 0;
+    while (same < word.length && word.charCodeAt(same) === before.charCodeAt(same)) same++;
+    nodes += word.length - same;
+    before = word;
   }
+  return nodes;
+}
 
-  get(node: number, unit: number): number {
-    return this.#targets[this.#placeOf(node, unit)] ?? NONE;
+/** The places of the words, these in the order of their units: merged step by step, since a sort lets nobody in between. */
+async function inOrder(words: readonly string[], breath: Breath): Promise<Int32Array> {
+  let from = Int32Array.from(words.keys());
+  let to = new Int32Array(words.length);
+  for (let length = 1; length < words.length; length *= 2) {
+    for (let begin = 0; begin < words.length; begin += 2 * length) {
+      const [middle, end] = [begin + length, Math.min(begin + 2 * length, words.length)];
+      let [one, other] = [begin, middle];
+      for (let at = begin; at < end; at++) {
+        if (at % WORDS_IN_A_ROW === 0) await breath.take();
+        const [a, b] = [from[one] ?? 0, from[other] ?? 0];
+        const takesOne = one < middle && (other >= end || (words[a] ?? '') <= (words[b] ?? ''));
+        to[at] = takesOne ? a : b;
+        if (takesOne) one++;
+        else other++;
+      }
+    }
+    [from, to] = [to, from];
   }
-
-  add(node: number, unit: number, target: number): void {
-    const place = this.#placeOf(node, unit);
-    this.#nodes[place] = node;
-    this.#units[place] = unit;
-    this.#targets[place] = target;
-  }
-
-  /** Where the edge stands, or would. At least half of the places are free, so the walk is short. */
-  #placeOf(node: number, unit: number): number {
-    let place = (Math.imul(node, 0x9e3779b1) ^ Math.imul(unit, 0x85ebca6b)) >>> 0;
-    place = (place ^ (place >>> 15)) & this.#mask;
-    while (
-      this.#targets[place] !== NONE &&
-      (this.#nodes[place] !== node || this.#units[place] !== unit)
-    )
-      place = (place + 1) & this.#mask;
-    return place;
-  }
+  return from;
 }
