@@ -6,10 +6,14 @@ import { v7 as uuidV7 } from 'uuid';
 import { AutoReply, AutoReplyPerson } from '../src/auto-replies/auto-reply.entity.js';
 import { AutoRepliesRepository } from '../src/auto-replies/auto-replies.repository.js';
 import { ReplyMedia } from '../src/auto-replies/reply-media.js';
+import { RuleBook } from '../src/auto-replies/rule-book.js';
 import { chunksOf } from '../src/common/chunks.js';
+import { Logger } from '../src/common/logger.js';
 import { Database } from '../src/database/database.js';
+import { PassiveMedia } from '../src/messages/kinds/passive-media.js';
 import { ReplyMessages } from '../src/messages/kinds/reply-messages.js';
 import { PeopleWatchers } from '../src/messages/people/people-watchers.js';
+import { PushAccounts } from '../src/pushes/push-accounts.js';
 import { type AccountPush, PushHandlers } from '../src/pushes/push-handlers.js';
 import { type Answer, startApp, type TestApp } from './app.js';
 import { uploadPicture } from './helpers.js';
@@ -718,6 +722,66 @@ describe('the API', () => {
     expect(performance.now() - begun).toBeLessThan(1_000);
     expect((await person().write('第 9 号')).reply).toBeNull();
     expect((await person().write('请给第９９９8号')).reply).toMatchObject({ Content: '您好' });
+  });
+
+  it('reads only what is different after a change, however many rules there are', async () => {
+    appid = await newSender(app);
+    const repository = app.app.get(AutoRepliesRepository);
+    const read = repository.findMany.bind(repository);
+    let rows = 0;
+    repository.findMany = async (...about) => {
+      const found = await read(...about);
+      if (about[0] === appid) rows += found.length;
+      return found;
+    };
+    try {
+      const made: RuleBody[] = [];
+      for (let n = 0; n < 20; n++) made.push(await rule({ trigger: keyword(`第${n}个`) }));
+      expect(rows).toBe(20);
+      const { id } = made[3] ?? { id: '' };
+      const over = { name: '改', trigger: keyword('改了'), replies: [text('好')] };
+      expect((await ask('PUT', `/${id}`, over)).status).toBe(200);
+      expect(rows).toBe(21);
+      expect((await ask('DELETE', `/${made[4]?.id}`)).status).toBe(204);
+      expect(rows).toBe(21);
+    } finally {
+      repository.findMany = read;
+    }
+    expect(await tryText('改了')).toMatchObject({ matched: { name: '改' } });
+    for (const words of ['第3个', '第4个'])
+      expect(await tryText(words)).toMatchObject({ matched: null });
+    expect(await tryText('第5个')).toMatchObject({ replies: [text('您好')] });
+  });
+
+  it('are looked at once for all who ask meanwhile, and weigh what their letters do', async () => {
+    appid = await newSender(app);
+    await rule({ trigger: keyword('一') });
+    const [book, repository] = [app.app.get(RuleBook), app.app.get(AutoRepliesRepository)];
+    const find = repository.findRevision.bind(repository);
+    let looks = 0;
+    repository.findRevision = (...about) => {
+      if (about[0] === appid) looks++;
+      return find(...about);
+    };
+    try {
+      await Promise.all(Array.from({ length: 30 }, () => book.refresh(appid)));
+    } finally {
+      repository.findRevision = find;
+    }
+    // The one that ran already may have begun before the change that the others know of.
+    expect(looks).toBe(2);
+    const [db, logger] = [app.app.get(Database), app.app.get(Logger)];
+    const [media, accounts] = [app.app.get(PassiveMedia), app.app.get(PushAccounts)];
+    const cold = new RuleBook(repository, db, media, accounts, logger);
+    const [one, other] = await db.write((tx) =>
+      Promise.all([cold.findIn(tx, appid), cold.findIn(tx, appid)]),
+    );
+    expect(one).toBe(other);
+    const before = (await book.refresh(appid)).weight;
+    const { id } = await rule({ trigger: keyword('长'.repeat(64), 'contains') });
+    expect((await book.refresh(appid)).weight - before).toBeGreaterThan(64 * 18);
+    await ask('DELETE', `/${id}`);
+    expect((await book.refresh(appid)).weight).toBe(before);
   });
 
   it('tells of what a new rule keeps from answering, and of hours that do not meet', async () => {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { In, LessThanOrEqual, Raw } from 'typeorm';
 
 import { Breath } from '../common/breath.js';
+import { chunksOf } from '../common/chunks.js';
 import type { Position } from '../common/paging.js';
 import { Database, toSqlTime, type Tx } from '../database/database.js';
 import { deletePage } from '../database/delete-page.js';
@@ -45,18 +46,28 @@ export class AutoRepliesRepository {
       .execute();
   }
 
-  /** All of the account, in no order. There may be thousands: others have their turn in between. */
-  async findAll(appid: string, on: Tx = this.db.read): Promise<AutoReply[]> {
+  /** The rules that the account has, without what they say: with each change, a rule has another version. */
+  findVersions(appid: string, on: Tx = this.db.read): Promise<Pick<AutoReply, 'id' | 'version'>[]> {
+    return on
+      .createQueryBuilder(AutoReply, 'rule')
+      .select('rule.id', 'id')
+      .addSelect('rule.version', 'version')
+      .where({ appid })
+      .getRawMany();
+  }
+
+  /** Those of them that are still there, in no order. There may be thousands: others have their turn in between. */
+  async findMany(
+    appid: string,
+    ids: readonly string[],
+    on: Tx = this.db.read,
+  ): Promise<AutoReply[]> {
     const [all, breath]: [AutoReply[], Breath] = [[], new Breath()];
-    for (let after: Position | null = null; ;) {
-      const query = on.createQueryBuilder(AutoReply, 'rule').where({ appid });
-      const rows: AutoReply[] = await newestFirst(query, READ_AT_ONCE - 1, after, BY_AGE);
-      all.push(...rows);
-      const last = rows.at(-1);
-      if (!last || rows.length < READ_AT_ONCE) return all;
-      after = { at: last.createdAt, id: last.id };
+    for (const chunk of chunksOf(ids, READ_AT_ONCE)) {
+      all.push(...(await on.findBy(AutoReply, { appid, id: In(chunk) })));
       await breath.take();
     }
+    return all;
   }
 
   /** The newest first; one more than `limit`, to tell whether another page follows. */

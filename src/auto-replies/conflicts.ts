@@ -2,7 +2,7 @@ import type { Text } from '../common/text.js';
 import { PASSIVE_TYPES } from '../messages/kinds/passive-reply.js';
 import type { AutoReply } from './auto-reply.entity.js';
 import { covers, isNever, overlap } from './hours.js';
-import type { Entry, RuleMatcher } from './matching.js';
+import { compareEntries, type Entry, type RuleMatcher } from './matching.js';
 
 /** Something about a rule that is probably not meant. It is saved all the same. */
 export interface Conflict {
@@ -108,13 +108,13 @@ function shadowOf(entry: Entry<AutoReply>, matcher: RuleMatcher<AutoReply>): Aut
   const [shadow] = first(MAX_LOOKED_AT, matcher.ahead(entry))
     .filter((one) => one.rule.id !== entry.rule.id && wins(one, entry))
     .filter(({ rule }) => covers(rule, entry.rule))
-    .toSorted((one, other) => one.rank - other.rank);
+    .toSorted(compareEntries);
   return shadow?.rule ?? null;
 }
 
 /** Whether a keyword takes every text that another one takes. */
 function wins(one: Entry<AutoReply>, other: Entry<AutoReply>): boolean {
-  if (one.rank >= other.rank) return false;
+  if (compareEntries(one, other) >= 0) return false;
   // An exact keyword leaves all longer texts to one that is contained in them.
   return one.keyword.match === 'contains'
     ? other.folded.includes(one.folded)

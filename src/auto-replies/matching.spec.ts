@@ -324,11 +324,7 @@ describe('of several rules', () => {
 
 describe('the search', () => {
   it('finds exactly what a plain look for each word finds', async () => {
-    let seed = 7;
-    const random = (below: number): number => {
-      seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
-      return Math.floor((seed / 2_147_483_648) * below);
-    };
+    const random = randomly(7);
     const letters = ['a', 'b', '券', '🎁', '🎂'];
     const make = (most: number): string =>
       Array.from({ length: 1 + random(most) }, () => letters[random(letters.length)]).join('');
@@ -343,6 +339,70 @@ describe('the search', () => {
     }
   });
 });
+
+describe('rules that change', () => {
+  it('answer as a plain look at all of them does, however they came to be so', async () => {
+    const random = randomly(11);
+    const letters = ['a', 'b', '券', '🎁'];
+    const make = (most: number): string =>
+      Array.from({ length: 1 + random(most) }, () => letters[random(letters.length)]).join('');
+    const some = (most: number): string[] => Array.from({ length: random(most) }, () => make(4));
+    const rules = new Map<string, MatchableRule>();
+    let matcher = await RuleMatcher.of<MatchableRule>([]);
+    let answered = 0;
+    for (let round = 0; round < 250; round++) {
+      const put = Array.from({ length: random(6) }, () => {
+        const short = { exact: some(3), contains: some(4), priority: random(3) };
+        return rule(`r${random(200)}`, { ...short, enabled: random(9) > 0 });
+      });
+      // In a row of changes there may be several of one rule; the matcher gets the last.
+      const last = [...new Map(put.map((one) => [one.id, one])).values()];
+      const gone = [...rules.keys()].filter(
+        (id) => random(20) === 0 && !last.some((r) => r.id === id),
+      );
+      const before = [matcher, matcher.match(text('券a'), NOON)] as const;
+      matcher = await matcher.with(last, gone);
+      expect(before[0].match(text('券a'), NOON)).toEqual(before[1]);
+      for (const id of gone) rules.delete(id);
+      for (const one of last) rules.set(one.id, one);
+      expect(new Set(matcher.rules.keys())).toEqual(new Set(rules.keys()));
+      for (let n = 0; n < 5; n++) {
+        const said = make(8);
+        const found = matcher.match(text(said), NOON)?.rule.id ?? null;
+        expect(found).toBe(plainAnswer([...rules.values()], said));
+        if (found !== null) answered++;
+      }
+    }
+    expect(answered).toBeGreaterThan(500);
+  });
+});
+
+/** The same numbers each time, below what is asked for. */
+function randomly(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return Math.floor((state / 2_147_483_648) * below);
+  };
+}
+
+function plainAnswer(rules: readonly MatchableRule[], said: string): string | null {
+  const folded = foldText(said);
+  const met = rules.flatMap((one) =>
+    one.enabled && one.trigger.type === 'keyword'
+      ? one.trigger.keywords
+          .filter(({ text: word, match }) =>
+            match === 'exact' ? foldText(word) === folded : folded.includes(foldText(word)),
+          )
+          .map(({ match }) => ({ one, place: match === 'exact' ? 0 : 1 }))
+      : [],
+  );
+  const [best] = met.toSorted(
+    (a, b) =>
+      b.one.priority - a.one.priority || a.place - b.place || +a.one.createdAt - +b.one.createdAt,
+  );
+  return best?.one.id ?? null;
+}
 
 describe('making rules ready', () => {
   it('lets others have their turn, however many keywords there are', async () => {
