@@ -15,7 +15,7 @@ import { accessHook } from './access/access.hook.js';
 import { AccessService } from './access/access.service.js';
 import { setUpApiDocs } from './api-docs.setup.js';
 import { setUpClosing } from './closing.setup.js';
-import { AppError } from './common/app-error.js';
+import { AppError, type ProblemCode } from './common/app-error.js';
 import { Drain } from './common/drain.js';
 import { readForm } from './common/form-data.js';
 import { Logger } from './common/logger.js';
@@ -23,6 +23,7 @@ import { Metrics } from './common/metrics.js';
 import { ProblemFilter } from './common/problem.filter.js';
 import { ProcessRole } from './common/process-role.js';
 import { enterRequest, leaveRequest, resumeRequest } from './common/request-context.js';
+import { UnreadableBody } from './common/unreadable-body.js';
 import { ApiValidationPipe } from './common/validation.pipe.js';
 import { addIdempotencyHooks } from './idempotency/idempotency.hooks.js';
 import { Idempotency } from './idempotency/idempotency.service.js';
@@ -217,17 +218,20 @@ function setUpEnds(fastify: FastifyInstance, logger: Logger, metrics: Metrics): 
   });
 }
 
-/** Raw bytes for the push doors whatever their Content-Type, forms where a route takes a file, JSON for everything else. */
+/**
+ * Raw bytes for the push doors whatever their Content-Type, forms where a route takes a file, JSON for everything else.
+ * What cannot be read is refused where it is wanted: only then it is known whether what is asked for is there.
+ */
 function setUpBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     if (isPush(request)) return done(null, body);
     if (request.is404 || body.length === 0) return done(null, undefined);
-    if (!isJson(request)) return done(new AppError('unsupported_media_type'));
+    if (!isJson(request)) return done(null, unreadable('unsupported_media_type'));
     try {
       return done(null, parseJson(new TextDecoder('utf-8', { fatal: true }).decode(body)));
     } catch {
-      return done(new AppError('malformed_body'));
+      return done(null, unreadable('malformed_body'));
     }
   });
   fastify.addContentTypeParser(
@@ -235,11 +239,19 @@ function setUpBodies(fastify: FastifyInstance): void {
     (request: FastifyRequest, payload: IncomingMessage, done: BodyDone) => {
       const { maxFileBytes } = request.routeOptions.config;
       if (request.is404) return done(null, undefined);
-      if (maxFileBytes === undefined) return done(new AppError('unsupported_media_type'));
+      if (maxFileBytes === undefined) return done(null, unreadable('unsupported_media_type'));
       const contentType = request.headers['content-type'] ?? '';
-      readForm(payload, contentType, maxFileBytes).then((body) => done(null, body), done);
+      readForm(payload, contentType, maxFileBytes).then(
+        (body) => done(null, body),
+        (error: unknown) =>
+          error instanceof AppError ? done(null, new UnreadableBody(error)) : done(error as Error),
+      );
     },
   );
+}
+
+function unreadable(code: ProblemCode): UnreadableBody {
+  return new UnreadableBody(new AppError(code));
 }
 
 type BodyDone = (error: Error | null, body?: unknown) => void;

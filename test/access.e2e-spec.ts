@@ -145,6 +145,44 @@ describe('problems', () => {
   ])('for %s', async (_case, method, path, body, headers, status, code) => {
     expect(await app.api(method, path, body, headers)).toMatchObject({ status, body: { code } });
   });
+
+  it.each([
+    ['that is no JSON', '{', {}, 400, 'malformed_body'],
+    [
+      'of another Content-Type',
+      'a=1',
+      { 'content-type': 'text/plain' },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'that is a form',
+      '--x--',
+      { 'content-type': 'multipart/form-data; boundary=x' },
+      415,
+      'unsupported_media_type',
+    ],
+  ])('say of a body %s only where there is something to read it', async (...given) => {
+    const [, body, headers, status, code] = given;
+    const notThere = { status: 404, body: { code: 'not_found' } };
+    const path = '/accounts/wx00000000deadbeef';
+    expect(await app.api('POST', `${path}/messages`, body, headers)).toMatchObject(notThere);
+    expect(await app.api('PUT', `${path}/openid-property`, body, headers)).toMatchObject(notThere);
+    const key = { ...headers, 'idempotency-key': `unreadable ${code} ${body}` };
+    for (const again of [headers, key, key])
+      expect(await app.api('POST', '/webhooks', body, again)).toMatchObject({
+        status,
+        body: { code },
+      });
+    // It was not taken: the same key is free for a body that can be read.
+    const read = await app.api(
+      'POST',
+      '/webhooks',
+      {},
+      { 'idempotency-key': key['idempotency-key'] },
+    );
+    expect(read).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
+  });
 });
 
 describe('/health', () => {

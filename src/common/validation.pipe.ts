@@ -3,6 +3,7 @@ import type { ValidationError } from 'class-validator';
 
 import { AppError, type FieldError } from './app-error.js';
 import type { Text } from './text.js';
+import { UnreadableBody } from './unreadable-body.js';
 
 /** class-validator speaks English only: the Chinese beside it says the kind of fault, its message the exact rule. */
 const FAULTS: Readonly<Record<string, string>> = {
@@ -34,6 +35,7 @@ export class ApiValidationPipe extends ValidationPipe {
   }
 
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    if (value instanceof UnreadableBody) throw value.problem;
     // A body left out is checked as an empty one: the answer then names the fields.
     const given = metadata.type === 'body' && this.toValidate(metadata) ? (value ?? {}) : value;
     try {

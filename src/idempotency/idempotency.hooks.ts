@@ -15,6 +15,8 @@ const KEPT_HEADERS = ['content-type', 'content-language', 'vary', 'location'];
 /** Nothing was done when a request ends so: it may be put right and sent again with the same key. */
 const REFUSALS: ReadonlySet<ProblemCode> = new Set([
   'malformed_body',
+  'malformed_form',
+  'unsupported_media_type',
   'invalid_query',
   'invalid_header',
   'validation_failed',
