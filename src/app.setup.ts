@@ -68,8 +68,9 @@ export function createAdapter(env: Env): FastifyAdapter {
  * would refuse it in words of its own, before any hook.
  */
 function readableUrl({ url = '/' }: RawRequestDefaultExpression): string {
+  if (!url.includes('%')) return url;
   const [path = ''] = url.split('?', 1);
-  if (!path.includes('%') || isDecodable(path)) return url;
+  if (isDecodable(path)) return url;
   return path.replaceAll('%', '%25') + url.slice(path.length);
 }
 

@@ -12,25 +12,26 @@ const ARRIVE_WITHIN_MS = 2_000;
  */
 export function setUpClosing(fastify: FastifyInstance): void {
   const { server } = fastify;
-  /** With the request that is being answered on each; null between two. */
-  const open = new Map<Socket, IncomingMessage | null>();
+  /** With the newest answer on each; null where nothing has come yet. */
+  const open = new Map<Socket, ServerResponse | null>();
   server.on('connection', (socket: Socket) => {
     open.set(socket, null);
     socket.once('close', () => open.delete(socket));
   });
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const { socket } = request;
-    open.set(socket, request);
-    response.once('close', () => {
-      if (open.get(socket) === request) open.set(socket, null);
-    });
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    open.set(socket, response);
   });
   fastify.addHook('preClose', (done) => {
     for (const socket of open.keys()) if (socket.bytesRead === 0) socket.destroy();
     const timer = setTimeout(() => {
-      for (const [socket, request] of open) if (!request?.complete) socket.destroy();
+      for (const [socket, response] of open) if (!isAnswering(response)) socket.destroy();
     }, ARRIVE_WITHIN_MS);
     server.once('close', () => clearTimeout(timer));
     done();
   });
+}
+
+/** Whether a request has arrived whole and is being answered. */
+function isAnswering(response: ServerResponse | null): boolean {
+  return response !== null && response.req.complete && !response.writableFinished;
 }
