@@ -57,6 +57,23 @@ async function look(name: string): Promise<void> {
     await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
 }
 
+/** A call as Swagger UI shows it, opened. */
+async function open(method: 'get' | 'post', path: string) {
+  const at = page.locator(`[data-path="/api/v1${path}"]`);
+  const block = page.locator(`.opblock-${method}`, { has: at });
+  await block.locator('.opblock-summary').click();
+  /** With what stands there. @returns what the service answers */
+  const execute = async (): Promise<Record<string, unknown>> => {
+    const answered = page.waitForResponse(
+      (one) =>
+        one.request().method() === method.toUpperCase() && one.url().includes('/api/v1/accounts/'),
+    );
+    await block.locator('.execute').click();
+    return (await (await answered).json()) as Record<string, unknown>;
+  };
+  return { block, execute };
+}
+
 describe('a newcomer with a browser', () => {
   it('authorizes an account from the page that the quick start prints', async () => {
     await page.goto(printed(/(http:\S+\/authorize\/[\w-]+)/));
@@ -217,17 +234,10 @@ describe('a newcomer with a browser', () => {
     await conversation.getByText('你好', { exact: true }).waitFor();
 
     await page.goto(printed(/(http:\S+\/docs)/));
-    const path = page.locator('[data-path="/api/v1/accounts/{appid}/messages"]');
-    const send = page.locator('.opblock-post', { has: path });
-    await send.locator('.opblock-summary').click();
-    const execute = async (): Promise<unknown> => {
-      const answered = page.waitForResponse((one) => one.url().endsWith(`${appid}/messages`));
-      await send.locator('.execute').click();
-      return (await answered).json();
-    };
+    const { block, execute } = await open('post', '/accounts/{appid}/messages');
     // As it stands there; then the next ones.
     expect(await execute()).toMatchObject({ kind: 'template_message', failure: null });
-    const examples = send.locator('.opblock-section-request-body .examples-select select');
+    const examples = block.locator('.opblock-section-request-body .examples-select select');
     for (const kind of ['customer_service_message', 'broadcast']) {
       await examples.selectOption(kind);
       expect(await execute()).toMatchObject({ kind, failure: null });
@@ -237,6 +247,43 @@ describe('a newcomer with a browser', () => {
     if (screenshots)
       await small.screenshot({ path: join(screenshots, 'phone-examples.png'), fullPage: true });
     await phone.close();
+  }, 60_000);
+
+  it('makes a rule and a code in Swagger UI, and sees replies and figures of who scans it on a phone', async () => {
+    await page.goto(printed(/(http:\S+\/docs)/));
+    const rule = await open('post', '/accounts/{appid}/auto-replies');
+    expect(await rule.execute()).toMatchObject({ name: '优惠咨询', enabled: true });
+    const maker = await open('post', '/accounts/{appid}/qr-codes');
+    const code = await maker.execute();
+    expect(code).toMatchObject({ name: '上海店收银台', status: 'active' });
+
+    const phone = await browser.newContext({ viewport: { width: 390, height: 844 } });
+    const small = await phone.newPage();
+    await small.goto(
+      `${printed(/(http:\S+\/phone)\s/)}/wx1badb002feedface?openid=oScansInTheBrowser`,
+    );
+    const conversation = small.frameLocator('iframe');
+    const made = small.locator('select[name="code"] option', { hasText: String(code['scene']) });
+    await small.selectOption('select[name="code"]', String(await made.getAttribute('value')));
+    await small.click('.codes button');
+    await conversation.getByText('欢迎关注示例花店！', { exact: true }).waitFor();
+    await small.fill('[name="text"]', '请问有优惠吗');
+    await small.press('[name="text"]', 'Enter');
+    await conversation.getByText('您好，示例花店的优惠在这里').waitFor();
+    if (screenshots)
+      await small.screenshot({ path: join(screenshots, 'phone-scan.png'), fullPage: true });
+    await phone.close();
+
+    const stats = await open('get', '/accounts/{appid}/qr-codes/{id}/stats');
+    await stats.block.locator('[data-param-name="id"] input').fill(String(code['id']));
+    let figures: unknown;
+    await until(async () => {
+      const { totals } = await stats.execute();
+      figures = totals;
+      return (totals as { scans: number }).scans > 0;
+    });
+    expect(figures).toMatchObject({ scans: 1, people: 1, newFollowers: 1, unfollows: 0 });
+    await look('swagger-figures');
   }, 60_000);
 
   it('reads everything but the live state without JavaScript', async () => {

@@ -129,9 +129,8 @@ class QrCodeSettingsDto {
     nullable: true,
     minimum: 1,
     maximum: MAX_DAYS,
-    default: MAX_DAYS,
-    description:
-      '临时二维码图片的有效天数；到期前以同一场景值自动换新，直到二维码结束 / How many days a picture of a temporary code lives; before that it is made anew under the same scene, until the code ends',
+    // No `default`: Swagger UI would send it with a permanent code, which takes none.
+    description: `临时二维码图片的有效天数，默认 ${MAX_DAYS}；到期前以同一场景值自动换新，直到二维码结束 / How many days a picture of a temporary code lives, ${MAX_DAYS} by default; before that it is made anew under the same scene, until the code ends`,
     example: null,
   })
   @IsOptional()
