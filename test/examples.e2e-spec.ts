@@ -30,10 +30,7 @@ async function switchOn(appid: string): Promise<void> {
   const { preAuthCode } = await begin(app);
   await app.sandbox.authorize({ appid, preAuthCode }).pushed;
   await app.settled();
-  const account = (await getAccount(app, appid)) as unknown as {
-    suggestedOpenidProperty: { name: string };
-  };
-  const property = account.suggestedOpenidProperty.name;
+  const property = (await getAccount(app, appid))?.suggestedOpenidProperty?.name;
   await app.api('PUT', `/accounts/${appid}/openid-property`, { property });
   if (appid === MINI_PROGRAM) {
     const { appSecret } = app.sandbox.account(appid);

@@ -23,6 +23,8 @@ export interface AccountBody {
   authorization: { state: string; authorizedAt: string; unauthorizedAt: string | null };
   permissions: { id: number; name: string; required: boolean; granted: boolean }[];
   missingPermissions: { id: number; name: string }[];
+  failingChecks: { check: string }[];
+  suggestedOpenidProperty: { name: string } | null;
 }
 
 export interface AuthorizationBody {

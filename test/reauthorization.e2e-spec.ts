@@ -200,11 +200,9 @@ describe('an update of an authorization', () => {
     });
     expect(await scenesOf(appid)).toEqual(['customer_service_message', 'auto_reply', 'qr_code']);
     // It stays on, and is flagged.
-    const account = (await getAccount(app, appid)) as unknown as {
-      failingChecks: { check: string }[];
-    };
+    const account = await getAccount(app, appid);
     expect(account).toMatchObject({ enabled: true, flaggedAt: app.clock.now().toISOString() });
-    expect(account.failingChecks.map(({ check }) => check)).toEqual(['minimum_permissions']);
+    expect(account?.failingChecks.map(({ check }) => check)).toEqual(['minimum_permissions']);
     const facts = {
       lostPermissionIds: [7],
       lostScenes: ['broadcast', 'template_message'],

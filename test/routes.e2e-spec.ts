@@ -153,8 +153,10 @@ beforeAll(async () => {
   }
   adminOfB = (await makeKey(app, { name: 'admin', role: 'admin', tenantId: 'brand-b' })).key;
   const hook = { url: 'https://hooks.example.com/' };
-  const { body } = await app.api('POST', '/webhooks', hook, { 'x-tenant-id': 'brand-a' });
-  objects.set('webhooks', (body as unknown as { id: string }).id);
+  const { body } = await app.api<{ id: string }>('POST', '/webhooks', hook, {
+    'x-tenant-id': 'brand-a',
+  });
+  objects.set('webhooks', body.id);
   const begun = await begin(app, { accountType: 'any' }, 'brand-a');
   objects.set('authorizations', begun.id);
   await app.sandbox.authorize({ appid: SERVICE_ACCOUNT, preAuthCode: begun.preAuthCode }).pushed;

@@ -311,8 +311,7 @@ describe('PUT /accounts/{appid}/openid-property', () => {
 
 describe('the suggestion for an account without a property', () => {
   const suggestionOf = async (appid: string): Promise<unknown> =>
-    ((await getAccount(app, appid)) as unknown as { suggestedOpenidProperty: unknown })
-      .suggestedOpenidProperty;
+    (await getAccount(app, appid))?.suggestedOpenidProperty;
 
   it('is made of its alias while there is no catalogue', async () => {
     const appid = await authorized(newTenant(), { alias: 'Example-Flowers' });
